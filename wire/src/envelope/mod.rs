@@ -1,0 +1,1 @@
+//! The exchange envelope (`docs/protocol.md`, section 1).

@@ -1,0 +1,1 @@
+//! Sizes fixed by a protocol.
