@@ -1,0 +1,218 @@
+//! What a database's configuration accepts, and how it refuses the rest.
+
+use std::time::Duration;
+
+use pierhead_config::{
+    AccessToken, ConfigError, DatabaseConfig, Reset, Secret, Secrets, Tls, Tunnel, table, variable,
+};
+
+fn parse(url: &str) -> Result<DatabaseConfig, String> {
+    DatabaseConfig::parse("main", url, &Secrets::default()).map_err(|error| error.to_string())
+}
+
+fn refused(url: &str) -> String {
+    parse(url).expect_err(url)
+}
+
+#[test]
+fn defaults() {
+    let config = parse("postgres://app@db.example.com").unwrap();
+    assert_eq!(
+        config,
+        DatabaseConfig {
+            name: "main".into(),
+            user: "app".into(),
+            password: None,
+            host: "db.example.com".into(),
+            port: 5432,
+            database: "app".into(),
+            tunnel: Tunnel::Direct { tls: Tls::StartTls },
+            pool_size: 10,
+            max_waiters: 1000,
+            wait_timeout: Duration::from_secs(10),
+            query_timeout: Duration::from_secs(30),
+            connect_timeout: Duration::from_secs(10),
+            idle_timeout: Duration::from_secs(60),
+            max_lifetime: Duration::from_secs(1800),
+            reset: Reset::Detected,
+            application_name: "pierhead".into(),
+            location: None,
+            jurisdiction: None,
+        }
+    );
+}
+
+#[test]
+fn every_key() {
+    let config = parse(
+        "postgresql://a%40b:p%2Fw@[::1]:6000/d%20b?tunnel=direct&tls=off&pool_size=1000&\
+         max_waiters=0&wait_timeout=500ms&query_timeout=5m&connect_timeout=1m&idle_timeout=1h&\
+         max_lifetime=24h&reset=always&application_name=my%20app&location=apac-ne&jurisdiction=eu",
+    )
+    .unwrap();
+    assert_eq!(config.user, "a@b");
+    assert_eq!(config.password.unwrap().expose(), "p/w");
+    assert_eq!((config.host.as_str(), config.port), ("[::1]", 6000));
+    assert_eq!(config.database, "d b");
+    assert_eq!(config.tunnel, Tunnel::Direct { tls: Tls::Off });
+    assert_eq!((config.pool_size, config.max_waiters), (1000, 0));
+    assert_eq!(config.wait_timeout, Duration::from_millis(500));
+    assert_eq!(config.query_timeout, Duration::from_secs(300));
+    assert_eq!(config.connect_timeout, Duration::from_secs(60));
+    assert_eq!(config.idle_timeout, Duration::from_secs(3600));
+    assert_eq!(config.max_lifetime, Duration::from_secs(86400));
+    assert_eq!(config.reset, Reset::Always);
+    assert_eq!(config.application_name, "my app");
+    assert_eq!(config.location.unwrap().as_str(), "apac-ne");
+    assert_eq!(config.jurisdiction.unwrap().as_str(), "eu");
+}
+
+#[test]
+fn cloudflared() {
+    let secrets = Secrets {
+        access_client_id: Some("id".into()),
+        access_client_secret: Some("secret".into()),
+        ..Secrets::default()
+    };
+    let parse = |url| DatabaseConfig::parse("main", url, &secrets).unwrap().tunnel;
+    let access = Some(AccessToken { client_id: "id".into(), client_secret: "secret".into() });
+    assert_eq!(
+        parse("postgres://app@db.example.com/x?tunnel=cloudflared"),
+        Tunnel::Cloudflared { url: "https://db.example.com/".into(), access: access.clone() }
+    );
+    assert_eq!(
+        parse("postgres://app@db/x?tunnel=cloudflared&tunnel_url=http://127.0.0.1:8080"),
+        Tunnel::Cloudflared { url: "http://127.0.0.1:8080/".into(), access }
+    );
+}
+
+#[test]
+fn half_a_service_token_is_refused() {
+    let url = "postgres://app@db/x?tunnel=cloudflared";
+    let secrets = Secrets { access_client_id: Some("id-value".into()), ..Secrets::default() };
+    let error = DatabaseConfig::parse("main", url, &secrets).unwrap_err();
+    assert_eq!(error.variable(), "PIERHEAD_DB_MAIN_ACCESS_CLIENT_SECRET");
+    assert!(!error.to_string().contains("id-value"));
+}
+
+#[test]
+fn variables_are_looked_up_by_name() {
+    let lookup = |variable: &str| match variable {
+        "PIERHEAD_DB_MY_DB" => Some("postgres://app@db/x".to_owned()),
+        "PIERHEAD_DB_MY_DB_PASSWORD" => Some("hush".to_owned()),
+        _ => None,
+    };
+    let config = DatabaseConfig::look_up("my_db", lookup).unwrap();
+    assert_eq!(config.password.unwrap().expose(), "hush");
+    let error = DatabaseConfig::look_up("other", lookup).unwrap_err().to_string();
+    assert!(error.starts_with("PIERHEAD_DB_OTHER: not set; set it to postgres://"), "{error}");
+}
+
+#[test]
+fn names() {
+    assert_eq!(variable("a").as_deref(), Ok("PIERHEAD_DB_A"));
+    assert_eq!(variable(&"a".repeat(32)).map(|v| v.len()), Ok(12 + 32));
+    for bad in ["", "1a", "_a", "A", "a-b", "ä", "main#1", &"a".repeat(33)] {
+        assert!(variable(bad).is_err(), "{bad:?}");
+    }
+}
+
+#[test]
+fn two_passwords_are_refused() {
+    let secrets = Secrets { password: Some("outer".into()), ..Secrets::default() };
+    let error = DatabaseConfig::parse("main", "postgres://app:inner@db", &secrets).unwrap_err();
+    let text = error.to_string();
+    assert!(text.contains("PIERHEAD_DB_MAIN_PASSWORD; remove it from the URL"), "{text}");
+    assert!(!text.contains("inner") && !text.contains("outer"), "{text}");
+}
+
+#[test]
+fn refusals_name_key_shape_and_what_is_accepted() {
+    let cases = [
+        (
+            "pool_size=0",
+            "pool_size: expected a whole number from 1 to 1000, found a number of 1 digit",
+        ),
+        (
+            "pool_size=ten",
+            "pool_size: expected a whole number from 1 to 1000, found text of 3 characters",
+        ),
+        ("wait_timeout=10", "written like 500ms, 10s, 5m or 1h, found a number of 2 digits"),
+        ("wait_timeout=", "wait_timeout: expected a duration from 10ms to 15m"),
+        ("tls=maybe", "tls: expected one of off, on, starttls, found text of 5 characters"),
+        ("location=moon", "location: expected one of wnam, enam"),
+        ("tunnel=agent", "tunnel: expected one of cloudflared, direct"),
+        (
+            "sslmode=require",
+            "unknown key `sslmode`, its value is text of 7 characters; use tls instead; accepted keys: tunnel, tunnel_url, tls, pool_size",
+        ),
+        ("application_name=", "expected 1 to 63 printable ASCII characters, found nothing"),
+        ("tls=on&tls=off", "tls is given twice"),
+        ("tunnel_url=https://x/", "tunnel_url means nothing with tunnel=direct"),
+        ("tunnel=cloudflared&tls=on", "tls means nothing with tunnel=cloudflared"),
+        ("tunnel=cloudflared&tunnel_url=ftp://x", "begins with https:// or http://"),
+        ("tunnel=cloudflared&tunnel_url=https://u:p@x", "without user or password"),
+        ("tls", "the URL's parameters must be key=value"),
+    ];
+    for (query, expected) in cases {
+        let error = refused(&format!("postgres://app@db/x?{query}"));
+        assert!(error.starts_with("PIERHEAD_DB_MAIN: "), "{error}");
+        assert!(error.contains(expected), "{query}: {error}");
+    }
+}
+
+#[test]
+fn urls_that_do_not_parse_are_not_echoed() {
+    let urls = [
+        "hunter2",
+        "mysql://app:hunter2@db/x",
+        "http://app:hunter2@db/x",
+        "postgres://db/hunter2",
+        "postgres://app:hunter2@db:0/x",
+        "postgres://app:hunter2@db:99999/x",
+        "postgres://app:hunter2@db:5x/x",
+        "postgres://app:hunter2@@db/x",
+        "postgres://app:hunter2@/x",
+        "postgres://app:hunter2@d b/x",
+        "postgres://app:hunter2@d$b/x",
+        "postgres://app:hunter2%zz@db/x",
+        "postgres://app:hunter2%ff@db/x",
+        "postgres://app:hunter2%00@db/x",
+        "postgres://app:hunter2@[::1/x",
+        "postgres://app:hunter2@db/x/y",
+        "postgres://app:hunter2@db/x#y",
+        "postgres://app:/hunter2@db/x",
+        "postgres://app:?hunter2@db/x",
+        "postgres://app:a@b?hunter2%=1@db/x",
+        "postgres://app@db/x?pool_size=hunter2",
+        "postgres://app@db/x?Hunter2hunter2=x",
+        "postgres://app@db/x?unknown=hunter2",
+        "postgres://app@db/x?tunnel=cloudflared&tunnel_url=hunter2",
+    ];
+    for url in urls {
+        let error = refused(url);
+        assert!(!error.to_lowercase().contains("hunter2"), "{error}");
+    }
+}
+
+#[test]
+fn long_names_are_refused() {
+    let error = refused(&format!("postgres://{}@db/x", "u".repeat(64)));
+    assert!(error.contains("the user has 64 bytes, PostgreSQL takes at most 63"), "{error}");
+}
+
+#[test]
+fn secrets_do_not_print() {
+    let secret = Secret::from("hunter2");
+    assert_eq!(format!("{secret} {secret:?}"), "*** ***");
+    let config = parse("postgres://app:hunter2@db").unwrap();
+    assert!(!format!("{config:?}").contains("hunter2"));
+    let error: ConfigError = DatabaseConfig::parse("Bad", "x", &Secrets::default()).unwrap_err();
+    assert_eq!(error.variable(), "database name");
+}
+
+#[test]
+fn the_documentation_has_this_table() {
+    let page = include_str!("../../docs/configuration.md");
+    assert!(page.contains(&table()), "put this into docs/configuration.md:\n\n{}", table());
+}
