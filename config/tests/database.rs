@@ -1,5 +1,7 @@
 //! What a database's configuration accepts, and how it refuses the rest.
 
+#![allow(clippy::expect_used, reason = "a test's helper fails by panicking")]
+
 use std::time::Duration;
 
 use pierhead_config::{
