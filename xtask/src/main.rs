@@ -1,2 +1,107 @@
-//! Project automation.
-fn main() {}
+//! `cargo xtask`: everything that is not `cargo build`: set-up of the tools, building the Workers,
+//! sizes, the whole test run, the demo. What set-up does and why is in `docs/building.md`.
+#![allow(clippy::print_stdout, reason = "a command line program: printing is what it is for")]
+
+mod apt;
+mod layout;
+mod process;
+mod programs;
+mod setup;
+mod size;
+mod smoke;
+mod stamp;
+mod steps;
+mod test;
+mod versions;
+mod workers;
+
+use std::process::ExitCode;
+
+use anyhow::{Result, bail};
+
+use layout::Layout;
+use workers::Profile;
+
+const HELP: &str = "\
+cargo xtask <command>
+
+  setup                  install whatever is missing (quick when nothing is)
+  build [--dev]          build the coordinator Worker (the build command of wrangler.toml)
+  build --all [--dev]    build every Worker that the demo and the tests run
+  test [--fast] [-- F]   set up, build, format, clippy, unit, simulation, wrangler, live tests;
+                         --fast: only what needs no Worker; F: run only tests whose name contains F
+  demo [args]            set up, build, run the demo (`cargo xtask demo --help` shows its flags)
+  bench [args]           set up, build, run the benchmark
+  size                   wasm and JavaScript of the coordinator, raw and gzipped
+  env                    print the variables that tests, demo and benchmark read, for `eval`
+";
+
+fn main() -> ExitCode {
+    let args: Vec<String> = std::env::args().skip(1).collect();
+    match run(&args) {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("xtask: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(args: &[String]) -> Result<ExitCode> {
+    let Some((command, rest)) = args.split_first() else {
+        print!("{HELP}");
+        return Ok(ExitCode::FAILURE);
+    };
+    match command.as_str() {
+        "setup" => {
+            no_more(rest)?;
+            setup::run(&Layout::find()?).map(|_| ExitCode::SUCCESS)
+        }
+        "build" => build(rest),
+        "test" => test::run(&Layout::find()?, &test::Options::parse(rest)?),
+        "demo" | "bench" => programs::run(&Layout::find()?, command, rest),
+        "size" => {
+            no_more(rest)?;
+            size::run(&Layout::find()?).map(|()| ExitCode::SUCCESS)
+        }
+        "env" => {
+            no_more(rest)?;
+            let layout = Layout::find()?;
+            for (name, value) in setup::run(&layout)?.variables(&layout) {
+                println!("export {name}='{}'", value.display());
+            }
+            Ok(ExitCode::SUCCESS)
+        }
+        "help" | "--help" | "-h" => {
+            print!("{HELP}");
+            Ok(ExitCode::SUCCESS)
+        }
+        other => bail!("unknown command `{other}`; `cargo xtask help` lists the commands"),
+    }
+}
+
+fn build(args: &[String]) -> Result<ExitCode> {
+    let (mut all, mut profile) = (false, Profile::Release);
+    for arg in args {
+        match arg.as_str() {
+            "--all" => all = true,
+            "--dev" => profile = Profile::Dev,
+            other => bail!("unknown flag `{other}` of build; it has --all and --dev"),
+        }
+    }
+    let layout = Layout::find()?;
+    let tools = setup::run(&layout)?;
+    if all {
+        workers::build_all(&layout, &tools, profile)?;
+    } else {
+        workers::build_coordinator(&layout, &tools, profile)?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn no_more(args: &[String]) -> Result<()> {
+    match args.first() {
+        None => Ok(()),
+        Some(arg) => bail!("unexpected argument `{arg}`; `cargo xtask help` lists what there is"),
+    }
+}

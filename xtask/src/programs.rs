@@ -1,0 +1,33 @@
+//! `cargo xtask demo` and `bench`: programs of the tests crate, run with the tools and Workers.
+
+use std::os::unix::process::CommandExt;
+use std::process::{Command, ExitCode};
+
+use anyhow::{Context, Result, bail};
+
+use crate::layout::Layout;
+use crate::process;
+use crate::setup;
+use crate::workers::{self, Profile};
+
+/// Sets up, builds the Workers and becomes the program; `--help` needs no set-up.
+pub(crate) fn run(layout: &Layout, program: &str, args: &[String]) -> Result<ExitCode> {
+    let binaries = layout.root.join("tests/src/bin");
+    let file = binaries.join(format!("{program}.rs"));
+    if !file.exists() && !binaries.join(program).exists() {
+        bail!("there is no program `{program}` yet: {} does not exist", file.display());
+    }
+    let mut command = Command::new("cargo");
+    command.current_dir(&layout.root);
+    command.args(["run", "--quiet", "--package", "pierhead-tests", "--bin", program, "--"]);
+    command.args(args);
+    if !args.iter().any(|arg| arg == "--help" || arg == "-h") {
+        let tools = setup::run(layout)?;
+        workers::build_all(layout, &tools, Profile::Release)?;
+        command.envs(tools.variables(layout));
+        eprintln!("compiling and starting {program} (the first time takes a minute)");
+    }
+    // Replaces this process: signals and the exit code are the program's own.
+    let error = command.exec();
+    Err(error).with_context(|| format!("cannot start {}", process::shown(&command)))
+}

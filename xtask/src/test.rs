@@ -1,0 +1,163 @@
+//! `cargo xtask test`: everything that must hold before a change lands. The live tests run last,
+//! so that the last thing printed is cargo's own summary of them.
+
+use std::path::Path;
+use std::process::{Command, ExitCode};
+
+use anyhow::{Result, bail};
+
+use crate::layout::Layout;
+use crate::process;
+use crate::setup::{self, Tools};
+use crate::smoke;
+use crate::steps::Steps;
+use crate::workers::{self, Profile};
+
+/// What to run.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct Options {
+    /// Only what needs neither tools nor Workers.
+    fast: bool,
+    /// Arguments of the test programs: filters by name, and flags like `--nocapture`. With any,
+    /// only tests run.
+    filter: Vec<String>,
+}
+
+impl Options {
+    /// Reads the arguments after `test`.
+    pub(crate) fn parse(args: &[String]) -> Result<Self> {
+        let mut options = Self::default();
+        let mut args = args.iter();
+        while let Some(arg) = args.next() {
+            match arg.as_str() {
+                "--fast" => options.fast = true,
+                "--" => options.filter = args.by_ref().cloned().collect(),
+                other => bail!("unknown argument `{other}` of test; filters follow after `--`"),
+            }
+        }
+        Ok(options)
+    }
+}
+
+/// Runs it all; the exit code is a failure if any step failed.
+pub(crate) fn run(layout: &Layout, options: &Options) -> Result<ExitCode> {
+    let mut steps = Steps::default();
+    let mut tools = None;
+    if !options.fast {
+        tools = prepare(layout, &mut steps);
+        if tools.is_none() {
+            eprint!("{}", steps.table());
+            return Ok(ExitCode::FAILURE);
+        }
+    }
+    if options.filter.is_empty() {
+        check_sources(layout, &mut steps);
+    }
+    unit_tests(layout, options, &mut steps);
+    let Some(tools) = tools else {
+        simulation(layout, options, &mut steps);
+        eprint!("{}", steps.table());
+        return Ok(verdict(steps.passed()));
+    };
+    if options.filter.is_empty() {
+        steps.step("wrangler deploy --dry-run", || smoke::dry_run(layout, &tools));
+        steps.step("wrangler dev", || smoke::dev(layout, &tools));
+    }
+    simulation(layout, options, &mut steps);
+    eprint!("{}live tests: their summary follows\n\n", steps.table());
+    let mut live = cargo(layout, &["test", "--package", "pierhead-tests", "--test", "live"]);
+    live.envs(tools.variables(layout)).args(after_dashes(options));
+    let live = process::foreground(&mut live)?.success();
+    Ok(verdict(live && steps.passed()))
+}
+
+/// Tools and Workers; nothing when either failed, which ends the run: all else needs them.
+fn prepare(layout: &Layout, steps: &mut Steps) -> Option<Tools> {
+    let tools = steps.value("set-up", || setup::run(layout))?;
+    steps.value("build of the Workers", || workers::build_all(layout, &tools, Profile::Release))?;
+    Some(tools)
+}
+
+fn check_sources(layout: &Layout, steps: &mut Steps) {
+    steps.step("format", || {
+        must(&mut cargo(layout, &["fmt", "--all", "--check"]), "run `cargo fmt --all`")
+    });
+    steps.step("clippy", || {
+        let args = ["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"];
+        must(&mut cargo(layout, &args), "see above")
+    });
+}
+
+fn unit_tests(layout: &Layout, options: &Options, steps: &mut Steps) {
+    steps.step("unit tests", || {
+        let args = ["test", "--workspace", "--exclude", "pierhead-tests"];
+        must(cargo(layout, &args).args(after_dashes(options)), "see above")
+    });
+    steps.step("unit tests of the harness", || {
+        let args = ["test", "--package", "pierhead-tests", "--lib", "--bins"];
+        must(cargo(layout, &args).args(after_dashes(options)), "see above")
+    });
+}
+
+fn simulation(layout: &Layout, options: &Options, steps: &mut Steps) {
+    let args = ["test", "--package", "pierhead-tests", "--test", "simulation"];
+    steps.step("simulation", || {
+        must(cargo(layout, &args).args(after_dashes(options)), "the seed is printed above")
+    });
+    if options.filter.is_empty() {
+        steps.step("simulation finds planted bugs", || {
+            // Another directory: the flag would rebuild everything, here and back.
+            let target = layout.root.join("target/sabotage");
+            must(&mut sabotaged(cargo(layout, &args), &target), "a planted bug was not found")
+        });
+    }
+}
+
+/// The engine with its planted bugs compiled in.
+fn sabotaged(mut command: Command, target: &Path) -> Command {
+    command.env("RUSTFLAGS", "--cfg sabotage").env("CARGO_TARGET_DIR", target);
+    command
+}
+
+fn cargo(layout: &Layout, args: &[&str]) -> Command {
+    let mut command = Command::new("cargo");
+    command.current_dir(&layout.root).args(args);
+    command
+}
+
+fn after_dashes(options: &Options) -> Vec<String> {
+    if options.filter.is_empty() {
+        return Vec::new();
+    }
+    std::iter::once("--".to_owned()).chain(options.filter.iter().cloned()).collect()
+}
+
+fn must(command: &mut Command, advice: &str) -> Result<()> {
+    let status = process::foreground(command)?;
+    if !status.success() {
+        bail!("{} ({status}): {advice}", process::shown(command));
+    }
+    Ok(())
+}
+
+fn verdict(passed: bool) -> ExitCode {
+    if passed { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(args: &[&str]) -> Result<Options> {
+        Options::parse(&args.iter().map(|arg| (*arg).to_owned()).collect::<Vec<_>>())
+    }
+
+    #[test]
+    fn filters_come_after_two_dashes() {
+        let options = parse(&["--fast", "--", "pool", "--nocapture"]).unwrap();
+        assert!(options.fast);
+        assert_eq!(after_dashes(&options), ["--", "pool", "--nocapture"]);
+        assert!(after_dashes(&parse(&[]).unwrap()).is_empty());
+        assert!(parse(&["pool"]).is_err());
+    }
+}
