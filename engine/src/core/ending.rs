@@ -1,0 +1,68 @@
+//! Ending sessions. A session counts until its far end has ended it, because until then the
+//! database counts it too; but not for ever.
+
+use bytes::BytesMut;
+use postgres_protocol::message::frontend;
+
+use crate::core::Engine;
+use crate::ids::SessionId;
+use crate::io::{Level, Output};
+use crate::limits::END_TIMEOUT;
+use crate::pool::session::{State, Why};
+use crate::pool::timers::Target;
+use crate::time::Reason;
+
+impl Engine {
+    /// The client of a session is no longer there. If nothing was sent for it the session is as
+    /// good as before; otherwise what runs is cancelled and the session ended.
+    pub(super) fn abandon(&mut self, id: SessionId, why: Why) {
+        if self.is_verifying(id) {
+            self.release(id, Why::NotSent);
+        } else {
+            self.end(id, why);
+        }
+    }
+
+    /// Begins the end of a session that no client holds any more.
+    pub(super) fn end(&mut self, id: SessionId, why: Why) {
+        let Some(session) = self.sessions.get(&id) else { return };
+        if matches!(session.state(), State::Ending { .. }) {
+            return;
+        }
+        let stream = session.stream;
+        let logged_in = !matches!(session.state(), State::Opening { .. });
+        let busy = session.is_busy();
+        self.idle.retain(|&other| other != id);
+        self.timers.clear_all(Target::Session(id));
+        self.timers.set(Target::Session(id), Reason::EndDeadline, self.now + END_TIMEOUT);
+        self.enter(id, why, |seat| State::Ending { seat });
+        self.counters.ended += 1;
+        self.log(Level::Info, Some(id), None, format!("ending: {why:?}"));
+        if logged_in {
+            // The server reads it when it has finished what it does, and ends the stream.
+            let mut out = BytesMut::new();
+            frontend::terminate(&mut out);
+            self.write_session(id, vec![out.freeze()]);
+            self.grant_reads(id);
+        } else {
+            self.outputs.push_back(Output::CloseStream { stream });
+        }
+        if busy {
+            self.cancels.want(id);
+        }
+        #[cfg(sabotage)]
+        if crate::sabotage::active(crate::sabotage::Bug::FreeSeatEarly) {
+            self.forget_session(id);
+        }
+    }
+
+    /// The far end has not ended a session in time: it is cut, and its place given away.
+    pub(super) fn end_overdue(&mut self, id: SessionId) {
+        let Some(session) = self.sessions.get(&id) else { return };
+        let stream = session.stream;
+        self.counters.orphans += 1;
+        self.log(Level::Warn, Some(id), None, "its far end did not end it in time".into());
+        self.outputs.push_back(Output::CloseStream { stream });
+        self.forget_session(id);
+    }
+}

@@ -1,0 +1,166 @@
+//! Granting sessions to waiters, sending requests, taking sessions back.
+
+use std::collections::VecDeque;
+
+use bytes::Bytes;
+
+use crate::core::Engine;
+use crate::database::replies::{Expect, Replies};
+use crate::ids::{ClientId, SessionId};
+use crate::io::Output;
+use crate::limits::{PROBE_EVERY, PROBE_TIMEOUT, PROBE_WAITER_AFTER, READ_WINDOW};
+use crate::pool::client::Place;
+use crate::pool::session::{Exchange, State, Why, Work};
+use crate::pool::timers::Target;
+use crate::settings::ResetPolicy;
+use crate::time::Reason;
+
+impl Engine {
+    /// Gives idle sessions to waiters, first come first served, and opens more for the rest.
+    pub(super) fn serve(&mut self) {
+        while let Some(&client) = self.waiters.front() {
+            let Some(session) = self.take_idle() else { break };
+            self.waiters.pop_front();
+            self.grant(session, client);
+        }
+        self.open_for_waiters();
+    }
+
+    /// The session used last that is not too old.
+    fn take_idle(&mut self) -> Option<SessionId> {
+        while let Some(id) = self.idle.pop() {
+            let Some(session) = self.sessions.get(&id) else { continue };
+            if session.expires > self.now {
+                return Some(id);
+            }
+            self.end(id, Why::TooOld);
+        }
+        None
+    }
+
+    fn grant(&mut self, session: SessionId, id: ClientId) {
+        let Some(client) = self.clients.get_mut(&id) else { return };
+        client.place = Place::Running(session);
+        client.granted = Some(self.now);
+        let silent = self.now.since(client.alive_at);
+        self.timers.clear(Target::Session(session), Reason::IdleTimeout);
+        self.timers.clear(Target::Client(id), Reason::WaiterDeadline);
+        self.enter(session, Why::Granted, |seat| State::Leased {
+            seat,
+            client: id,
+            work: Work::Verifying,
+        });
+        if silent >= PROBE_WAITER_AFTER {
+            self.timers.set(Target::Client(id), Reason::Probe, self.now + PROBE_TIMEOUT);
+            self.outputs.push_back(Output::Probe { client: id });
+        } else {
+            self.send(session, id);
+        }
+    }
+
+    pub(super) fn is_verifying(&self, session: SessionId) -> bool {
+        self.sessions
+            .get(&session)
+            .is_some_and(|s| matches!(s.state(), State::Leased { work: Work::Verifying, .. }))
+    }
+
+    /// The caller of a granted request is there, or is taken to be.
+    pub(super) fn send_if_verifying(&mut self, session: SessionId) {
+        if !self.is_verifying(session) {
+            return;
+        }
+        if let Some(client) = self.sessions.get(&session).and_then(|s| s.client()) {
+            self.send(session, client);
+        }
+    }
+
+    /// Sends a request, with the reset behind it if it is known to be needed.
+    fn send(&mut self, session_id: SessionId, id: ClientId) {
+        let Some(client) = self.clients.get(&id) else { return };
+        let Some(session) = self.sessions.get_mut(&session_id) else { return };
+        let signs = client.plan.signs;
+        let must_reset = self.settings.reset == ResetPolicy::Always || client.reset || signs.state;
+        // COPY would swallow it, and what no reset clears needs none.
+        let reset_sent = must_reset && !signs.copy_in && !signs.indelible && !skip_reset();
+        let expects: VecDeque<Expect> = client.plan.expects.clone();
+        let segments =
+            expects.iter().filter(|e| matches!(e, Expect::Sync | Expect::Query { .. })).count();
+        let sent_from = session.written;
+        if let State::Leased { work, .. } = session.state_mut() {
+            *work = Work::Exchange(Exchange {
+                replies: Replies::new(expects),
+                sent_from,
+                reset_sent,
+                must_reset,
+                signs,
+                error: None,
+                fatal: None,
+                segments,
+                answered: false,
+            });
+        }
+        let mut bytes: Vec<Bytes> = vec![client.plan.bytes.clone()];
+        if reset_sent {
+            bytes.push(super::reset::discard_all());
+        }
+        self.timers.set(Target::Client(id), Reason::Probe, self.now + PROBE_EVERY);
+        self.counters.sent += 1;
+        self.write_session(session_id, bytes);
+    }
+
+    /// The session is clean: it waits for its next client.
+    pub(super) fn release(&mut self, id: SessionId, why: Why) {
+        self.timers.clear(Target::Session(id), Reason::ResetDeadline);
+        if self.sessions.get(&id).is_some_and(|s| s.expires <= self.now) {
+            self.end(id, Why::TooOld);
+            return;
+        }
+        self.enter(id, why, |seat| State::Idle { seat });
+        self.timers.set(
+            Target::Session(id),
+            Reason::IdleTimeout,
+            self.now + self.settings.idle_timeout,
+        );
+        self.idle.push(id);
+        self.grant_reads(id);
+    }
+
+    /// The client goes back to the head of the queue: nothing of its request was sent.
+    pub(super) fn requeue(&mut self, id: ClientId) {
+        let Some(client) = self.clients.get_mut(&id) else { return };
+        client.place = Place::Waiting;
+        client.granted = None;
+        self.timers.clear(Target::Client(id), Reason::Probe);
+        let wait_until = self.now + self.settings.wait_timeout;
+        self.timers.set(Target::Client(id), Reason::WaiterDeadline, wait_until);
+        self.waiters.push_front(id);
+    }
+
+    /// Lets the shell read on, so that what it may still read and what the client has not taken
+    /// stay within one window.
+    pub(super) fn grant_reads(&mut self, id: SessionId) {
+        if !self.settings.backpressure {
+            return;
+        }
+        let Some(session) = self.sessions.get_mut(&id) else { return };
+        let client = session.client().and_then(|c| self.clients.get(&c));
+        let untaken = client.map_or(0, |c| c.answer.untaken());
+        let bytes = session.owed.saturating_sub(untaken);
+        // Small grants would cost a call each; half a window is still open without this one.
+        if bytes >= READ_WINDOW / 4 && session.connected {
+            session.owed -= bytes;
+            let stream = session.stream;
+            self.outputs.push_back(Output::Grant { stream, bytes });
+        }
+    }
+}
+
+#[cfg(sabotage)]
+fn skip_reset() -> bool {
+    crate::sabotage::active(crate::sabotage::Bug::SkipReset)
+}
+
+#[cfg(not(sabotage))]
+const fn skip_reset() -> bool {
+    false
+}

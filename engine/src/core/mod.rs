@@ -1,0 +1,195 @@
+//! The engine: the pool's parts put together, one file for each thing that can happen.
+
+mod cancel;
+mod clients;
+mod ending;
+mod lease;
+mod open;
+mod replies;
+mod reset;
+pub(crate) mod status;
+mod streams;
+mod time;
+
+use std::collections::{BTreeMap, VecDeque};
+
+use bytes::Bytes;
+
+use self::cancel::Cancels;
+use self::status::Counters;
+use crate::auth::scram::KeyCache;
+use crate::ids::{ClientId, SessionId, StreamId};
+use crate::io::{Event, Input, Level, Output};
+use crate::pool::budget::{Budget, Seat};
+use crate::pool::client::Client;
+use crate::pool::health::Health;
+use crate::pool::session::{Session, State, Why};
+use crate::pool::timers::Timers;
+use crate::rng::Rng;
+use crate::settings::Settings;
+use crate::time::{Instant, Timeouts};
+
+/// What a stream carries.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Carrier {
+    Session(SessionId),
+    Cancel,
+}
+
+/// One database's pool. See the crate's page for how to drive it.
+#[derive(Debug)]
+pub struct Engine {
+    settings: Settings,
+    now: Instant,
+    rng: Rng,
+    keys: KeyCache,
+    outputs: VecDeque<Output>,
+    timers: Timers,
+    budget: Budget,
+    health: Health,
+    sessions: BTreeMap<SessionId, Session>,
+    streams: BTreeMap<StreamId, Carrier>,
+    clients: BTreeMap<ClientId, Client>,
+    /// Running and waiting requests by the id their callers gave them.
+    requests: BTreeMap<[u8; 16], ClientId>,
+    /// Served from the front; at most `max_waiters` more than the cap has room for.
+    waiters: VecDeque<ClientId>,
+    /// Used from the end: the session used last is used next, so that the others grow idle.
+    idle: Vec<SessionId>,
+    cancels: Cancels,
+    /// Bytes of requests of all clients.
+    request_bytes: usize,
+    /// Bytes of answers held for all clients.
+    answer_bytes: usize,
+    counters: Counters,
+    last_id: u64,
+}
+
+impl Engine {
+    /// A pool without sessions. `seed` must come from a cryptographic source: login nonces are
+    /// made of it.
+    #[must_use]
+    pub fn new(now: Instant, settings: Settings, seed: [u8; 32]) -> Self {
+        Self {
+            budget: Budget::new(settings.pool_size),
+            settings,
+            now,
+            rng: Rng::new(seed),
+            keys: KeyCache::default(),
+            outputs: VecDeque::new(),
+            timers: Timers::default(),
+            health: Health::default(),
+            sessions: BTreeMap::new(),
+            streams: BTreeMap::new(),
+            clients: BTreeMap::new(),
+            requests: BTreeMap::new(),
+            waiters: VecDeque::new(),
+            idle: Vec::new(),
+            cancels: Cancels::default(),
+            request_bytes: 0,
+            answer_bytes: 0,
+            counters: Counters::default(),
+            last_id: 0,
+        }
+    }
+
+    /// Something happened. Drain [`Engine::poll_output`] afterwards, before the next input.
+    pub fn handle(&mut self, now: Instant, input: Input) {
+        self.now = self.now.max(now);
+        match input {
+            Input::ClientOpened { client, request } => self.client_opened(client, request),
+            Input::ClientTook { client, bytes } => self.client_took(client, bytes),
+            Input::ClientGone { client } => self.client_gone(client),
+            Input::ClientAlive { client } => self.client_alive(client),
+            Input::AbortRequest { id } => self.abort_request(id),
+            Input::StreamOpened { stream } => self.stream_opened(stream),
+            Input::StreamRefused { stream, refusal } => self.stream_refused(stream, &refusal),
+            Input::StreamSecured { stream } => self.stream_secured(stream),
+            Input::StreamData { stream, bytes } => self.stream_data(stream, bytes),
+            Input::StreamClosed { stream, accepted, detail } => {
+                self.stream_closed(stream, accepted, &detail);
+            }
+            Input::TimePassed => {}
+        }
+        self.expire();
+        self.serve();
+        self.pump_cancels();
+    }
+
+    /// What the shell must do next; `None` when it has everything.
+    #[must_use]
+    pub fn poll_output(&mut self) -> Option<Output> {
+        self.outputs.pop_front()
+    }
+
+    /// When to wake at the latest. Call it when the outputs are drained.
+    #[must_use]
+    pub fn poll_timeout(&self) -> Timeouts {
+        self.timers.next()
+    }
+
+    fn next_id(&mut self) -> u64 {
+        self.last_id += 1;
+        self.last_id
+    }
+
+    /// The only way for a session from one state to another.
+    fn enter(&mut self, id: SessionId, why: Why, make: impl FnOnce(Seat) -> State) {
+        let Some(session) = self.sessions.get_mut(&id) else { return };
+        let from = session.state().name();
+        session.enter(&mut self.budget, make);
+        if self.settings.verbose {
+            let text = format!("{from} -> {}: {why:?}", session.state().name());
+            self.log(Level::Debug, Some(id), None, text);
+        }
+    }
+
+    /// The session is gone, and its place is free.
+    fn forget_session(&mut self, id: SessionId) {
+        let Some(session) = self.sessions.remove(&id) else { return };
+        self.streams.remove(&session.stream);
+        self.idle.retain(|&other| other != id);
+        self.cancels.forget(id);
+        self.timers.clear_all(crate::pool::timers::Target::Session(id));
+        if let Some(seat) = session.into_seat(&mut self.budget) {
+            self.budget.free(seat);
+        }
+    }
+
+    /// Queues bytes for a stream, joined with what is queued for it already.
+    fn write(&mut self, stream: StreamId, bytes: Vec<Bytes>) {
+        for output in self.outputs.iter_mut().rev() {
+            match output {
+                Output::Write { stream: other, bytes: queued } if *other == stream => {
+                    queued.extend(bytes);
+                    return;
+                }
+                Output::StartTls { stream: other } | Output::CloseStream { stream: other }
+                    if *other == stream =>
+                {
+                    break;
+                }
+                _ => {}
+            }
+        }
+        self.outputs.push_back(Output::Write { stream, bytes });
+    }
+
+    /// Queues bytes for a session and counts them.
+    fn write_session(&mut self, id: SessionId, bytes: Vec<Bytes>) {
+        let Some(session) = self.sessions.get_mut(&id) else { return };
+        session.written += bytes.iter().map(|b| b.len() as u64).sum::<u64>();
+        let stream = session.stream;
+        self.write(stream, bytes);
+    }
+
+    fn log(
+        &mut self,
+        level: Level,
+        session: Option<SessionId>,
+        client: Option<ClientId>,
+        text: String,
+    ) {
+        self.outputs.push_back(Output::Log(Event { level, session, client, text }));
+    }
+}

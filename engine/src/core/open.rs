@@ -1,0 +1,132 @@
+//! Opening sessions.
+
+use crate::auth::handshake::{Greeting, Handshake, Step};
+use crate::core::{Carrier, Engine};
+use crate::failure::{ConnectFailure, Failure};
+use crate::ids::{ClientId, SessionId, StreamId};
+use crate::io::{Level, Output};
+use crate::limits::{KEEP_ALIVE_EVERY, LIFETIME_JITTER_PERCENT, READ_WINDOW};
+use crate::pool::budget::Approval;
+use crate::pool::session::{Session, State, Why};
+use crate::pool::timers::Target;
+use crate::time::{Millis, Reason};
+
+impl Engine {
+    /// Opens as many sessions as waiters need and the budget approves.
+    pub(super) fn open_for_waiters(&mut self) {
+        if self.waiters.is_empty() {
+            self.timers.clear(Target::Pool, Reason::ConnectBackoff);
+            return;
+        }
+        if self.health.is_pausing(self.now) {
+            if let Some(at) = self.health.resumes_at() {
+                self.timers.set(Target::Pool, Reason::ConnectBackoff, at);
+            }
+            return;
+        }
+        while self.budget.opening() < self.opens_wanted() {
+            let Some(approval) = self.budget.approve() else { break };
+            self.open_session(approval);
+        }
+    }
+
+    /// After a failure, one open shows whether the trouble is over.
+    fn opens_wanted(&self) -> usize {
+        if self.health.trouble(self.now).is_some() { 1 } else { self.waiters.len() }
+    }
+
+    fn open_session(&mut self, approval: Approval) {
+        let id = SessionId(self.next_id());
+        let stream = StreamId(self.next_id());
+        let lifetime = self.settings.max_lifetime;
+        let jitter = self.rng.below(lifetime.0 / 100 * LIFETIME_JITTER_PERCENT + 1);
+        let expires = self.now + Millis(lifetime.0.saturating_sub(jitter));
+        self.sessions.insert(id, Session::new(stream, approval, expires));
+        self.streams.insert(stream, Carrier::Session(id));
+        let deadline = self.now + self.settings.connect_timeout;
+        self.timers.set(Target::Session(id), Reason::ConnectDeadline, deadline);
+        if !self.timers.is_set(Target::Pool, Reason::KeepAlive) {
+            self.timers.set(Target::Pool, Reason::KeepAlive, self.now + KEEP_ALIVE_EVERY);
+        }
+        self.outputs.push_back(Output::OpenStream { stream });
+    }
+
+    /// The session's stream carries bytes.
+    pub(super) fn session_connected(&mut self, id: SessionId) {
+        let Some(session) = self.sessions.get_mut(&id) else { return };
+        session.connected = true;
+        let stream = session.stream;
+        if !matches!(session.state(), State::Opening { handshake: None, .. }) {
+            return;
+        }
+        if self.settings.backpressure {
+            self.outputs.push_back(Output::Grant { stream, bytes: READ_WINDOW });
+        }
+        match Handshake::begin(&self.settings) {
+            Ok((begun, step)) => {
+                if let State::Opening { handshake, .. } = session.state_mut() {
+                    *handshake = Some(begun);
+                }
+                self.login_step(id, Ok(step));
+            }
+            Err(failure) => self.open_failed(id, failure),
+        }
+    }
+
+    /// Does what a step of the login asks for.
+    pub(super) fn login_step(&mut self, id: SessionId, step: Result<Step, ConnectFailure>) {
+        let Some(stream) = self.sessions.get(&id).map(|s| s.stream) else { return };
+        match step {
+            Ok(Step::Wait) => {}
+            Ok(Step::Write(bytes)) => self.write_session(id, vec![bytes]),
+            Ok(Step::StartTls) => self.outputs.push_back(Output::StartTls { stream }),
+            Ok(Step::Ready(greeting)) => self.logged_in(id, greeting),
+            Err(failure) => self.open_failed(id, failure),
+        }
+    }
+
+    fn logged_in(&mut self, id: SessionId, greeting: Greeting) {
+        let Some(session) = self.sessions.get_mut(&id) else { return };
+        session.parameters = greeting.parameters;
+        session.cancel_key = greeting.cancel_key;
+        let expires = session.expires;
+        let server = session.parameters.get("server_version").cloned().unwrap_or_default();
+        self.timers.clear(Target::Session(id), Reason::ConnectDeadline);
+        self.timers.set(Target::Session(id), Reason::Lifetime, expires);
+        self.health.succeeded();
+        self.counters.opened += 1;
+        self.log(Level::Info, Some(id), None, format!("opened, server version {server}"));
+        self.release(id, Why::LoggedIn);
+    }
+
+    /// A session could not be opened; its stream is still to be closed.
+    pub(super) fn open_failed(&mut self, id: SessionId, failure: ConnectFailure) {
+        self.end(id, Why::OpenFailed);
+        self.note_open_failure(id, failure);
+    }
+
+    /// Remembers the failure; if it will not pass by itself, everybody who waits hears it now.
+    pub(super) fn note_open_failure(&mut self, id: SessionId, failure: ConnectFailure) {
+        self.counters.open_failures += 1;
+        self.log(Level::Warn, Some(id), None, format!("not opened: {}", failure.message));
+        let lasting = failure.lasting;
+        self.health.failed(self.now, failure);
+        if !lasting || self.has_usable_session() {
+            return;
+        }
+        let Some((failure, retry_after)) = self.health.trouble(self.now) else { return };
+        let failure = Failure::CannotConnect { failure: failure.clone(), retry_after };
+        let waiting: Vec<ClientId> = self.waiters.iter().copied().collect();
+        for client in waiting {
+            self.fail(client, &failure);
+        }
+    }
+
+    /// True if there is a session that serves or will serve clients.
+    pub(super) fn has_usable_session(&self) -> bool {
+        self.sessions.values().any(|s| match s.state() {
+            State::Idle { .. } | State::Leased { .. } | State::Resetting { .. } => true,
+            State::Opening { .. } | State::Ending { .. } | State::Moving => false,
+        })
+    }
+}

@@ -1,0 +1,149 @@
+//! Clearing a session's state between clients.
+
+use bytes::{Bytes, BytesMut};
+use pierhead_wire::pg::scan::Piece;
+use pierhead_wire::pg::tag::backend as tag;
+use postgres_protocol::message::frontend;
+
+use crate::core::Engine;
+use crate::core::replies::is_asynchronous;
+use crate::database::replies::{Replies, Reply};
+use crate::database::signs::Signs;
+use crate::ids::SessionId;
+use crate::limits::RESET_TIMEOUT;
+use crate::pool::session::{Reset, State, Why};
+use crate::pool::timers::Target;
+use crate::time::Reason;
+
+/// The transaction status of a ready point.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Transaction {
+    /// `I`: none.
+    None,
+    /// `T`: a block is open.
+    Open,
+    /// `E`: a block is open and has failed.
+    Failed,
+}
+
+impl Transaction {
+    /// Reads the body of a `ReadyForQuery`.
+    pub(super) fn read(body: &[u8]) -> Option<Self> {
+        match body {
+            b"I" => Some(Self::None),
+            b"T" => Some(Self::Open),
+            b"E" => Some(Self::Failed),
+            _ => None,
+        }
+    }
+}
+
+/// What an exchange leaves behind.
+pub(super) struct After {
+    pub(super) transaction: Transaction,
+    pub(super) signs: Signs,
+    pub(super) must_reset: bool,
+    pub(super) reset_sent: bool,
+}
+
+/// The command that clears everything but what `LOAD` brought.
+pub(super) fn discard_all() -> Bytes {
+    query("DISCARD ALL")
+}
+
+fn query(sql: &'static str) -> Bytes {
+    let mut out = BytesMut::new();
+    // Fails only for texts that contain a zero byte.
+    let _ = frontend::query(sql, &mut out);
+    out.freeze()
+}
+
+impl Engine {
+    /// The client has its answer; makes the session fit for the next one.
+    pub(super) fn clean_up(&mut self, id: SessionId, after: After) {
+        let in_transaction = after.transaction != Transaction::None;
+        if after.signs.indelible {
+            self.end(id, Why::Indelible);
+        } else if after.reset_sent {
+            self.enter_reset(id, 1, in_transaction);
+            #[cfg(sabotage)]
+            if crate::sabotage::active(crate::sabotage::Bug::ReleaseBeforeReset) {
+                self.release(id, Why::Cleared);
+            }
+        } else if in_transaction {
+            self.roll_back_and_clear(id);
+        } else if after.must_reset || after.signs.state {
+            #[cfg(sabotage)]
+            if crate::sabotage::active(crate::sabotage::Bug::SkipReset) {
+                self.release(id, Why::Cleared);
+                return;
+            }
+            self.write_session(id, vec![discard_all()]);
+            self.enter_reset(id, 1, false);
+        } else {
+            self.release(id, Why::Answered);
+        }
+    }
+
+    /// `DISCARD ALL` is refused inside a transaction block, so the block goes first.
+    fn roll_back_and_clear(&mut self, id: SessionId) {
+        self.counters.rolled_back += 1;
+        self.write_session(id, vec![query("ROLLBACK"), discard_all()]);
+        self.enter_reset(id, 2, false);
+    }
+
+    fn enter_reset(&mut self, id: SessionId, commands: usize, void: bool) {
+        self.counters.resets += 1;
+        self.enter(id, Why::Answered, |seat| State::Resetting {
+            seat,
+            reset: Reset { replies: Replies::to_queries(commands), void },
+        });
+        self.timers.set(Target::Session(id), Reason::ResetDeadline, self.now + RESET_TIMEOUT);
+    }
+
+    /// A reply to a reset. Anything but the plain success of each command ends the session.
+    pub(super) fn reset_piece(&mut self, id: SessionId, piece: &Piece) {
+        let Some(session) = self.sessions.get_mut(&id) else { return };
+        let State::Resetting { reset, .. } = session.state_mut() else { return };
+        let Piece::Message(message) = piece else {
+            return self.wrong(id, "rows in answer to a reset");
+        };
+        if is_asynchronous(message.tag) {
+            return;
+        }
+        let void = reset.void;
+        match reset.replies.accept(message.tag) {
+            Ok(Reply::Part) if void => {}
+            Ok(Reply::Part) if message.tag == tag::COMMAND_COMPLETE => {
+                if !matches!(message.body(), b"DISCARD ALL\0" | b"ROLLBACK\0") {
+                    self.wrong(id, "another command's tag in answer to a reset");
+                }
+            }
+            Ok(Reply::Error) if void => {}
+            Ok(Reply::Ready { last }) => {
+                let transaction = Transaction::read(message.body());
+                match (last, void, transaction) {
+                    (true, true, Some(_)) => self.roll_back_and_clear(id),
+                    (true, false, Some(Transaction::None)) => self.release(id, Why::Cleared),
+                    (false, false, Some(Transaction::None)) => {}
+                    _ => self.end(id, Why::NotCleared),
+                }
+            }
+            Ok(Reply::Error) => self.end(id, Why::NotCleared),
+            Ok(Reply::Part | Reply::CopyInWithoutData { .. }) | Err(_) => {
+                self.wrong(id, "a reply that does not answer a reset");
+            }
+        }
+    }
+
+    /// Ends a COPY that was sent no data.
+    pub(super) fn end_copy(&mut self, id: SessionId, sync: bool) {
+        let mut out = BytesMut::new();
+        // Fails only for texts that contain a zero byte.
+        let _ = frontend::copy_fail("COPY FROM STDIN needs its data in the same request", &mut out);
+        if sync {
+            frontend::sync(&mut out);
+        }
+        self.write_session(id, vec![out.freeze()]);
+    }
+}

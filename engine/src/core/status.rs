@@ -1,0 +1,116 @@
+//! A look inside.
+
+use crate::core::Engine;
+use crate::pool::client::Place;
+use crate::pool::session::State;
+use crate::time::Millis;
+
+/// What has happened since the engine began.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Counters {
+    /// Requests that came.
+    pub requests: u64,
+    /// Requests refused on arrival.
+    pub refused: u64,
+    /// Requests sent to the database, repetitions included.
+    pub sent: u64,
+    /// Requests whose last ready point came, whatever it said.
+    pub completed: u64,
+    /// Requests that ended otherwise.
+    pub failed: u64,
+    /// Requests tried again because nothing of them was sent.
+    pub retries: u64,
+    /// Requests whose outcome is unknown because their session was lost.
+    pub lost: u64,
+    /// Transaction blocks left open and rolled back.
+    pub rolled_back: u64,
+    /// Resets of a session's state.
+    pub resets: u64,
+    /// Answers that became streams.
+    pub streamed: u64,
+    /// Answers dropped because their readers did not keep up.
+    pub readers_behind: u64,
+    /// Callers that went away before their answer.
+    pub callers_gone: u64,
+    /// Sessions opened.
+    pub opened: u64,
+    /// Sessions that could not be opened.
+    pub open_failures: u64,
+    /// Sessions told to end.
+    pub ended: u64,
+    /// Sessions that their far end did not end in time.
+    pub orphans: u64,
+    /// Cancels begun.
+    pub cancels: u64,
+}
+
+/// The pool at one moment.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Status {
+    /// Sessions being opened.
+    pub opening: usize,
+    /// Sessions that wait for a client.
+    pub idle: usize,
+    /// Sessions that a client holds.
+    pub leased: usize,
+    /// Sessions whose state is being cleared.
+    pub resetting: usize,
+    /// Sessions whose end is awaited.
+    pub ending: usize,
+    /// The most sessions there may be.
+    pub cap: usize,
+    /// Clients that wait for a session.
+    pub waiting: usize,
+    /// Clients in all, with those that still read their answers.
+    pub clients: usize,
+    /// Bytes of requests held.
+    pub request_bytes: usize,
+    /// Bytes of answers held, here or for their readers.
+    pub answer_bytes: usize,
+    /// Times that SCRAM keys were derived.
+    pub scram_derivations: u64,
+    /// Totals.
+    pub counters: Counters,
+}
+
+impl Engine {
+    /// The pool at this moment.
+    #[must_use]
+    pub fn status(&self) -> Status {
+        let mut status = Status {
+            cap: self.budget.cap(),
+            waiting: self.waiters.len(),
+            clients: self.clients.len(),
+            request_bytes: self.request_bytes,
+            answer_bytes: self.answer_bytes,
+            scram_derivations: self.keys.derivations(),
+            counters: self.counters,
+            ..Status::default()
+        };
+        for session in self.sessions.values() {
+            match session.state() {
+                State::Opening { .. } => status.opening += 1,
+                State::Idle { .. } => status.idle += 1,
+                State::Leased { .. } => status.leased += 1,
+                State::Resetting { .. } => status.resetting += 1,
+                State::Ending { .. } => status.ending += 1,
+                State::Moving => {}
+            }
+        }
+        status
+    }
+
+    /// Who holds the pool, for the errors of those who get no session.
+    pub(super) fn holders(&self) -> String {
+        let running = self.clients.values().filter(|c| matches!(c.place, Place::Running(_)));
+        let longest = running.max_by_key(|c| c.granted.map_or(Millis(0), |at| self.now.since(at)));
+        let status = self.status();
+        let held = format!("{} of {} sessions are leased", status.leased, status.cap);
+        let Some(client) = longest else { return held };
+        let time = client.granted.map_or(Millis(0), |at| self.now.since(at));
+        match &client.caller {
+            Some(name) => format!("{held}, the longest for {} ms by {name:?}", time.0),
+            None => format!("{held}, the longest for {} ms", time.0),
+        }
+    }
+}

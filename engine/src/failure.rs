@@ -1,0 +1,260 @@
+//! Every way in which a request or an open can fail: who is to blame, whether to retry, and what a
+//! caller may see.
+
+use pierhead_wire::envelope::{Blame, Outcome, Retry, SqlState, Status};
+use pierhead_wire::pg::errors::ErrorFields;
+
+use crate::io::{Refusal, RefusalKind};
+use crate::time::Millis;
+
+/// Why a session could not be opened.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct ConnectFailure {
+    pub(crate) sqlstate: SqlState,
+    pub(crate) blame: Blame,
+    /// True if trying again soon is pointless: somebody must change something first.
+    pub(crate) lasting: bool,
+    pub(crate) message: String,
+    pub(crate) hint: String,
+}
+
+impl ConnectFailure {
+    /// Somebody must change a setting.
+    pub(crate) fn refused(sqlstate: SqlState, message: &str, hint: &str) -> Self {
+        Self {
+            sqlstate,
+            blame: Blame::Database,
+            lasting: true,
+            message: message.into(),
+            hint: hint.into(),
+        }
+    }
+
+    /// The database answered the start-up with an error.
+    pub(crate) fn reported(fields: &ErrorFields) -> Self {
+        let (lasting, hint) = match fields.code.as_str() {
+            "28P01" | "28000" => (
+                true,
+                "check the user in PIERHEAD_DB_<NAME> and the secret PIERHEAD_DB_<NAME>_PASSWORD, \
+                 and pg_hba.conf",
+            ),
+            "3D000" => (true, "check the database's name in PIERHEAD_DB_<NAME>"),
+            "53300" => {
+                (false, "lower pool_size, or raise max_connections or the role's CONNECTION LIMIT")
+            }
+            "57P03" => (false, "the database is starting up or shutting down"),
+            code => (!code.starts_with("57P") && !code.starts_with("53"), ""),
+        };
+        // Codes that name a setting to change pass through. Others would be taken for what they
+        // mean elsewhere: 53300 is also Pierhead's own "queue full".
+        let sqlstate = SqlState::from_ascii(fields.code.as_bytes())
+            .filter(|s| matches!(s.class(), "28" | "3D"))
+            .unwrap_or(SqlState::CANNOT_CONNECT);
+        Self {
+            sqlstate,
+            blame: Blame::Database,
+            lasting,
+            message: format!(
+                "the database refused the session: {} ({})",
+                fields.message, fields.code
+            ),
+            hint: hint.into(),
+        }
+    }
+
+    /// The stream could not be opened.
+    pub(crate) fn stream(refusal: &Refusal) -> Self {
+        let (lasting, message, hint) = match refusal.kind {
+            RefusalKind::Denied => (
+                true,
+                "the tunnel refused our credentials",
+                "check PIERHEAD_DB_<NAME>_ACCESS_CLIENT_ID and _ACCESS_CLIENT_SECRET, and the \
+                 Access policy",
+            ),
+            RefusalKind::Unreachable => {
+                (false, "the tunnel cannot reach the database", "check that the database is up")
+            }
+            RefusalKind::Failed => {
+                (false, "the database cannot be reached", "check host, port and network")
+            }
+        };
+        Self {
+            sqlstate: SqlState::CANNOT_CONNECT,
+            blame: Blame::Tunnel,
+            lasting,
+            message: format!("{message}: {}", refusal.detail),
+            hint: hint.into(),
+        }
+    }
+
+    /// The stream ended before the session was open.
+    pub(crate) fn ended(detail: &str) -> Self {
+        Self {
+            sqlstate: SqlState::CANNOT_CONNECT,
+            blame: Blame::Tunnel,
+            lasting: false,
+            message: format!("the stream ended while a session was being opened: {detail}"),
+            hint: "check that the database is up".into(),
+        }
+    }
+
+    /// Opening took longer than `connect_timeout`.
+    pub(crate) fn timed_out(after: Millis) -> Self {
+        Self {
+            sqlstate: SqlState::CANNOT_CONNECT,
+            blame: Blame::Tunnel,
+            lasting: false,
+            message: format!("opening a session took longer than {} ms", after.0),
+            hint: "check the way to the database, or raise connect_timeout".into(),
+        }
+    }
+}
+
+/// Why a request failed.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) enum Failure {
+    /// The request cannot be understood or is not allowed.
+    Invalid { sqlstate: SqlState, message: String },
+    /// As many clients wait as may.
+    QueueFull { waiters: usize, holders: String },
+    /// The bytes of waiting requests use up their budget.
+    RequestsTooLarge,
+    /// The time in the queue is over.
+    WaitedTooLong { after: Millis, holders: String },
+    /// No session can be opened.
+    CannotConnect { failure: ConnectFailure, retry_after: Millis },
+    /// The session was lost before anything was sent, as often as is tried.
+    LostBeforeSent { detail: String },
+    /// The session was lost after something was sent.
+    Lost { detail: String },
+    /// The request's time is over while it runs.
+    OutOfTime { after: Millis },
+    /// The caller ended it; `sent` tells whether anything was sent.
+    GaveUp { sent: bool },
+    /// The reader of a large answer does not keep up.
+    ReaderTooSlow { held: usize },
+    /// The answers held for slow readers use up their budget.
+    AnswersTooLarge { held: usize },
+}
+
+impl Failure {
+    /// The outcome that a caller gets, times not filled in.
+    pub(crate) fn outcome(&self) -> Outcome {
+        let (status, sqlstate, blame, retry, retry_after) = self.verdict();
+        let (message, hint) = self.text();
+        Outcome {
+            status,
+            sqlstate,
+            blame,
+            retry,
+            retry_after_ms: retry_after.as_u32(),
+            waited_ms: 0,
+            ran_ms: 0,
+            message,
+            hint,
+        }
+    }
+
+    fn verdict(&self) -> (Status, SqlState, Blame, Retry, Millis) {
+        use {Blame as B, Retry as R, SqlState as S, Status as T};
+        let soon = Millis::secs(1);
+        match self {
+            Self::Invalid { sqlstate, .. } => {
+                (T::Refused, *sqlstate, B::Caller, R::DoNot, Millis(0))
+            }
+            Self::QueueFull { .. } => (T::Refused, S::QUEUE_FULL, B::Pierhead, R::Safe, soon),
+            Self::RequestsTooLarge => (T::Refused, S::OUT_OF_MEMORY, B::Pierhead, R::Safe, soon),
+            Self::WaitedTooLong { .. } => {
+                (T::Refused, S::WAITED_TOO_LONG, B::Pierhead, R::Safe, soon)
+            }
+            Self::CannotConnect { failure, retry_after } => {
+                (T::Refused, failure.sqlstate, failure.blame, R::Safe, *retry_after)
+            }
+            Self::LostBeforeSent { .. } => (T::Refused, S::LOST, B::Tunnel, R::Safe, Millis(0)),
+            Self::Lost { .. } => {
+                (T::OutcomeUnknown, S::OUTCOME_UNKNOWN, B::Tunnel, R::IfIdempotent, Millis(0))
+            }
+            Self::OutOfTime { .. } => {
+                (T::OutcomeUnknown, S::OUTCOME_UNKNOWN, B::Caller, R::IfIdempotent, Millis(0))
+            }
+            Self::GaveUp { sent: false } => (T::Refused, S::GAVE_UP, B::Caller, R::Safe, Millis(0)),
+            Self::GaveUp { sent: true } => {
+                (T::OutcomeUnknown, S::GAVE_UP, B::Caller, R::IfIdempotent, Millis(0))
+            }
+            Self::ReaderTooSlow { .. } | Self::AnswersTooLarge { .. } => {
+                (T::OutcomeUnknown, S::OUT_OF_MEMORY, B::Caller, R::IfIdempotent, Millis(0))
+            }
+        }
+    }
+
+    fn text(&self) -> (String, String) {
+        let (message, hint) = match self {
+            Self::Invalid { message, .. } => (message.clone(), ""),
+            Self::QueueFull { waiters, holders } => (
+                format!("{waiters} requests wait for a session already; {holders}"),
+                "raise pool_size or max_waiters, or make the holders quicker",
+            ),
+            Self::RequestsTooLarge => (
+                "the requests that wait and run use up their memory".into(),
+                "send large parameters in fewer requests at once",
+            ),
+            Self::WaitedTooLong { after, holders } => (
+                format!("no session became free within {} ms; {holders}", after.0),
+                "raise pool_size or wait_timeout, or make the holders quicker",
+            ),
+            Self::CannotConnect { failure, .. } => {
+                return (failure.message.clone(), failure.hint.clone());
+            }
+            Self::LostBeforeSent { detail } => {
+                (format!("the session was lost before anything was sent: {detail}"), "")
+            }
+            Self::Lost { detail } => (
+                format!("the session was lost while the request ran: {detail}"),
+                "it may or may not have taken effect; retry only what is idempotent",
+            ),
+            Self::OutOfTime { after } => (
+                format!("the request did not finish within {} ms", after.0),
+                "it may or may not have taken effect; give it more time, or make it quicker",
+            ),
+            Self::GaveUp { .. } => ("the request was aborted by its caller".into(), ""),
+            Self::ReaderTooSlow { held } => (
+                format!("the answer outran its reader: {held} bytes were held for it"),
+                "read faster, ask for less at once, or use a tunnel that can hold back",
+            ),
+            Self::AnswersTooLarge { held } => (
+                format!("the answers held for slow readers use up their memory ({held} bytes)"),
+                "read faster, or ask for less at once",
+            ),
+        };
+        (message, hint.into())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_that_may_have_run_is_called_safe_to_retry() {
+        for failure in [
+            Failure::Lost { detail: String::new() },
+            Failure::OutOfTime { after: Millis(1) },
+            Failure::GaveUp { sent: true },
+            Failure::ReaderTooSlow { held: 1 },
+            Failure::AnswersTooLarge { held: 1 },
+        ] {
+            let outcome = failure.outcome();
+            assert_eq!(outcome.status, Status::OutcomeUnknown, "{failure:?}");
+            assert_eq!(outcome.retry, Retry::IfIdempotent, "{failure:?}");
+        }
+    }
+
+    #[test]
+    fn waiting_and_a_full_queue_have_codes_of_their_own() {
+        let full = Failure::QueueFull { waiters: 1, holders: String::new() }.outcome();
+        let late = Failure::WaitedTooLong { after: Millis(1), holders: String::new() }.outcome();
+        assert_eq!((full.sqlstate.as_str(), late.sqlstate.as_str()), ("53300", "53400"));
+        assert_eq!((full.status, late.status), (Status::Refused, Status::Refused));
+        assert!(full.retry_after_ms > 0);
+    }
+}

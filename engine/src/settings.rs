@@ -1,0 +1,83 @@
+//! What an operator decides about one database's pool.
+
+use crate::time::Millis;
+
+/// When a session's state is cleared between clients.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum ResetPolicy {
+    /// After an exchange that shows a sign of having changed it (`docs/reset.md` lists the signs).
+    #[default]
+    Detected,
+    /// After every exchange.
+    Always,
+}
+
+/// One database's settings.
+#[derive(Clone)]
+pub struct Settings {
+    /// Role to log in as.
+    pub user: String,
+    /// Its password, if it has one.
+    pub password: Option<String>,
+    /// Database to log in to.
+    pub database: String,
+    /// `application_name` of every session.
+    pub application_name: String,
+    /// The cap: sessions that exist at once, at least 1.
+    pub pool_size: usize,
+    /// Clients that may wait for a session at once.
+    pub max_waiters: usize,
+    /// How long a client may wait for a session.
+    pub wait_timeout: Millis,
+    /// How long a request may take in all, when its caller does not say.
+    pub query_timeout: Millis,
+    /// How long opening a session may take, tunnel and authentication included.
+    pub connect_timeout: Millis,
+    /// How long a session may be idle.
+    pub idle_timeout: Millis,
+    /// How old a session may become, less a random share.
+    pub max_lifetime: Millis,
+    /// When state is cleared.
+    pub reset: ResetPolicy,
+    /// Ask the database for TLS (`SSLRequest`) on each stream.
+    pub start_tls: bool,
+    /// True where the tunnel holds back bytes that were not granted (TCP), false where it cannot
+    /// (WebSocket).
+    pub backpressure: bool,
+    /// Log every change of every session's state.
+    pub verbose: bool,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            user: String::new(),
+            password: None,
+            database: String::new(),
+            application_name: "pierhead".into(),
+            pool_size: 10,
+            max_waiters: 1000,
+            wait_timeout: Millis::secs(10),
+            query_timeout: Millis::secs(30),
+            connect_timeout: Millis::secs(10),
+            idle_timeout: Millis::secs(60),
+            max_lifetime: Millis::secs(30 * 60),
+            reset: ResetPolicy::Detected,
+            start_tls: false,
+            backpressure: false,
+            verbose: false,
+        }
+    }
+}
+
+impl std::fmt::Debug for Settings {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Settings")
+            .field("user", &self.user)
+            .field("password", &self.password.as_ref().map(|_| "***"))
+            .field("database", &self.database)
+            .field("pool_size", &self.pool_size)
+            .field("reset", &self.reset)
+            .finish_non_exhaustive()
+    }
+}
