@@ -30,6 +30,7 @@ cargo xtask <command>
   build --all [--dev]    build every Worker that the demo and the tests run
   test [--fast] [-- F]   set up, build, format, clippy, unit, simulation, wrangler, live tests;
                          --fast: only what needs no Worker; F: run only tests whose name contains F
+  smoke                  set up, build, try `wrangler deploy --dry-run` and `wrangler dev`
   demo [args]            set up, build, run the demo (`cargo xtask demo --help` shows its flags)
   bench [args]           set up, build, run the benchmark
   size                   wasm and JavaScript of the coordinator, raw and gzipped
@@ -60,6 +61,10 @@ fn run(args: &[String]) -> Result<ExitCode> {
         "build" => build(rest),
         "test" => test::run(&Layout::find()?, &test::Options::parse(rest)?),
         "demo" | "bench" => programs::run(&Layout::find()?, command, rest),
+        "smoke" => {
+            no_more(rest)?;
+            smoke(&Layout::find()?).map(|()| ExitCode::SUCCESS)
+        }
         "size" => {
             no_more(rest)?;
             size::run(&Layout::find()?).map(|()| ExitCode::SUCCESS)
@@ -97,6 +102,13 @@ fn build(args: &[String]) -> Result<ExitCode> {
         workers::build_coordinator(&layout, &tools, profile)?;
     }
     Ok(ExitCode::SUCCESS)
+}
+
+fn smoke(layout: &Layout) -> Result<()> {
+    let tools = setup::run(layout)?;
+    workers::build_coordinator(layout, &tools, Profile::Release)?;
+    smoke::dry_run(layout, &tools)?;
+    smoke::dev(layout, &tools)
 }
 
 fn no_more(args: &[String]) -> Result<()> {
