@@ -31,7 +31,7 @@ impl Engine {
         }
         let stream = session.stream;
         let logged_in = !matches!(session.state(), State::Opening { .. });
-        let busy = session.is_busy();
+        let busy = session.is_busy() && why.leaves_work();
         self.idle.retain(|&other| other != id);
         self.timers.clear_all(Target::Session(id));
         self.timers.set(Target::Session(id), Reason::EndDeadline, self.now + END_TIMEOUT);

@@ -159,17 +159,16 @@ impl Engine {
     /// Queues bytes for a stream, joined with what is queued for it already.
     fn write(&mut self, stream: StreamId, bytes: Vec<Bytes>) {
         for output in self.outputs.iter_mut().rev() {
-            match output {
-                Output::Write { stream: other, bytes: queued } if *other == stream => {
+            if let Output::Write { stream: other, bytes: queued } = output {
+                if *other == stream {
                     queued.extend(bytes);
                     return;
                 }
-                Output::StartTls { stream: other } | Output::CloseStream { stream: other }
-                    if *other == stream =>
-                {
-                    break;
-                }
-                _ => {}
+            } else if let Output::StartTls { stream: other } | Output::CloseStream { stream: other } =
+                output
+                && *other == stream
+            {
+                break;
             }
         }
         self.outputs.push_back(Output::Write { stream, bytes });

@@ -166,7 +166,7 @@ impl Engine {
                 let text = describe_error(m);
                 self.wrong(id, &text);
             }
-            _ => self.wrong(id, "bytes that answer nothing"),
+            Piece::Message(_) | Piece::Bulk { .. } => self.wrong(id, "bytes that answer nothing"),
         }
     }
 

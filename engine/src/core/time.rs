@@ -79,13 +79,11 @@ impl Engine {
     }
 
     fn pool_due(&mut self, reason: Reason) {
-        match reason {
-            Reason::KeepAlive if !self.sessions.is_empty() => {
-                self.timers.set(Target::Pool, Reason::KeepAlive, self.now + KEEP_ALIVE_EVERY);
-            }
-            Reason::EndDeadline => self.cut_cancel(),
-            // The opens that were put off are tried by `serve`, after every input.
-            _ => {}
+        // An open that was put off (`ConnectBackoff`) is tried by `serve`, after every input.
+        if reason == Reason::KeepAlive && !self.sessions.is_empty() {
+            self.timers.set(Target::Pool, Reason::KeepAlive, self.now + KEEP_ALIVE_EVERY);
+        } else if reason == Reason::EndDeadline {
+            self.cut_cancel();
         }
     }
 }

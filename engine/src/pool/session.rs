@@ -50,6 +50,28 @@ pub(crate) enum Why {
     ReaderBehind,
 }
 
+impl Why {
+    /// True if the database may still be at work on what the session was doing.
+    pub(crate) fn leaves_work(self) -> bool {
+        match self {
+            Self::Mismatch
+            | Self::NotCleared
+            | Self::CallerGone
+            | Self::OutOfTime
+            | Self::ReaderBehind => true,
+            Self::LoggedIn
+            | Self::Granted
+            | Self::Answered
+            | Self::Cleared
+            | Self::NotSent
+            | Self::OpenFailed
+            | Self::IdleTooLong
+            | Self::TooOld
+            | Self::Indelible => false,
+        }
+    }
+}
+
 /// What a lease is doing.
 #[derive(Debug)]
 pub(crate) enum Work {
