@@ -1,1 +1,27 @@
-//! pierhead-tests
+//! Pierhead's test harness, as a library: everything that a live test, the demo or the benchmark
+//! needs around the real parts.
+//!
+//! - [`tunnel`]: the origin half of cloudflared's TCP over WebSocket, emulated, with faults;
+//! - [`proxy`]: a plain TCP proxy with the same knobs, for direct connections;
+//! - [`postgres`]: a throw-away PostgreSQL server;
+//! - [`workerd`]: workerd with several Workers, its logs, its heap, its crashes;
+//! - [`http`]: the client that calls those Workers.
+//!
+//! Everything listens on loopback only, on free ports, and ends with its value or, at the latest,
+//! with the process.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "test code: a broken harness must fail the test loudly, at the place where it broke"
+)]
+
+pub mod http;
+pub mod net;
+pub mod postgres;
+pub mod process;
+pub mod proxy;
+pub mod tunnel;
+pub mod websocket;
+pub mod workerd;

@@ -1,0 +1,157 @@
+//! Child processes that never outlive the tests, and their logs.
+
+use std::collections::VecDeque;
+use std::io::{BufRead as _, BufReader, Read};
+use std::path::Path;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result, bail};
+use rustix::process::{Pid, Signal, kill_process};
+
+/// Lines kept of a child's output; the newest ones explain a failure.
+const LOG_LINES: usize = 2_000;
+
+/// The newest lines that a child has printed.
+#[derive(Clone, Debug, Default)]
+pub struct Log(Arc<Mutex<VecDeque<String>>>);
+
+impl Log {
+    /// All lines kept, oldest first.
+    pub fn lines(&self) -> Vec<String> {
+        self.0.lock().unwrap().iter().cloned().collect()
+    }
+
+    /// All lines kept, as one text.
+    pub fn text(&self) -> String {
+        self.lines().join("\n")
+    }
+
+    /// Collects lines from `source` on a thread, until its end.
+    pub(crate) fn collect(&self, source: impl Read + Send + 'static) {
+        let log = self.clone();
+        std::thread::spawn(move || {
+            for line in BufReader::new(source).split(b'\n') {
+                let Ok(line) = line else { return };
+                let mut lines = log.0.lock().unwrap();
+                if lines.len() == LOG_LINES {
+                    lines.pop_front();
+                }
+                lines.push_back(String::from_utf8_lossy(&line).into_owned());
+            }
+        });
+    }
+}
+
+/// A child process that is killed when its value is dropped, and also when this process dies in a
+/// way that drops nothing (a signal, `exit` with the value in a static).
+#[derive(Debug)]
+pub struct Guarded {
+    child: Child,
+    /// Waits for the end of its standard input, which comes with the end of this process.
+    watchdog: Child,
+}
+
+impl Guarded {
+    /// Starts `command`. `remove`: a directory that the watchdog removes if it has to act.
+    pub fn spawn(command: &mut Command, remove: Option<&Path>) -> Result<Self> {
+        let program = command.get_program().to_owned();
+        let mut child = command.spawn().with_context(|| format!("cannot start {program:?}"))?;
+        let script = "read -r _; kill -9 \"$1\"; sleep 0.2; [ -z \"$2\" ] || rm -rf -- \"$2\"";
+        let mut watchdog = Command::new("/bin/sh");
+        watchdog.args(["-c", script, "watchdog", &child.id().to_string()]);
+        watchdog.arg(remove.unwrap_or(Path::new("")));
+        watchdog.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
+        // Its own group, so that an interrupt from the terminal does not end it first.
+        std::os::unix::process::CommandExt::process_group(&mut watchdog, 0);
+        match watchdog.spawn() {
+            Ok(watchdog) => Ok(Self { child, watchdog }),
+            Err(error) => {
+                child.kill().ok();
+                child.wait().ok();
+                Err(error).context("cannot start /bin/sh as a watchdog")
+            }
+        }
+    }
+
+    /// The process id.
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// The child itself, for its pipes.
+    pub(crate) fn child(&mut self) -> &mut Child {
+        &mut self.child
+    }
+
+    /// How it ended, if it has.
+    pub fn ended(&mut self) -> Result<Option<ExitStatus>> {
+        Ok(self.child.try_wait()?)
+    }
+
+    /// Sends `signal` and waits for the end; kills after `patience`.
+    pub fn stop(&mut self, signal: Signal, patience: Duration) -> Result<()> {
+        if self.ended()?.is_some() {
+            return Ok(());
+        }
+        let pid = Pid::from_raw(self.id() as i32).context("a process without an id")?;
+        kill_process(pid, signal)?;
+        let deadline = Instant::now() + patience;
+        while self.ended()?.is_none() {
+            if Instant::now() > deadline {
+                self.child.kill()?;
+                self.child.wait()?;
+                bail!(
+                    "the process did not end within {patience:?} of {signal:?}, so it was killed"
+                );
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Guarded {
+    fn drop(&mut self) {
+        self.child.kill().ok();
+        self.child.wait().ok();
+        // Before its input ends: it must not kill whoever has the child's id by then.
+        self.watchdog.kill().ok();
+        self.watchdog.wait().ok();
+    }
+}
+
+/// Raises this process's limit on open files as far as allowed; children inherit it. Hundreds of
+/// connections at both ends of an emulated path need more than the usual 1,024.
+pub fn raise_open_files() {
+    use rustix::process::{Resource, getrlimit, setrlimit};
+    let mut limit = getrlimit(Resource::Nofile);
+    limit.current = match limit.maximum {
+        Some(maximum) => Some(maximum.min(65_536)),
+        None => Some(65_536),
+    };
+    setrlimit(Resource::Nofile, limit).ok();
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_dropped_child_is_gone_and_its_lines_are_kept() {
+        let mut command = Command::new("/bin/sh");
+        command.args(["-c", "echo one; echo two; exec sleep 1000"]).stdout(Stdio::piped());
+        let mut child = Guarded::spawn(&mut command, None).unwrap();
+        let log = Log::default();
+        log.collect(child.child().stdout.take().unwrap());
+        let deadline = Instant::now() + Duration::from_secs(5);
+        while log.lines().len() < 2 && Instant::now() < deadline {
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        assert_eq!(log.lines(), ["one", "two"]);
+        let pid = Pid::from_raw(child.id() as i32).unwrap();
+        drop(child);
+        assert!(rustix::process::test_kill_process(pid).is_err());
+    }
+}

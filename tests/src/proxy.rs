@@ -1,0 +1,161 @@
+//! A plain TCP proxy with the knobs of the emulated tunnel, for direct connections.
+
+use std::io;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+use std::time::Instant;
+
+use bytes::BytesMut;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
+
+use crate::net::{
+    Answer, Counters, Knobs, Limits, Line, LineEnd, Server, Stats, from_database, line, linger,
+    sleep_until,
+};
+
+/// Bytes read at once; larger than a tunnel's frame, as TCP's segments coalesce.
+const READ: usize = 64 << 10;
+
+/// A running proxy on a free loopback port; ends with its value, and every stream with it.
+#[derive(Debug)]
+pub struct TcpProxy {
+    server: Server,
+    knobs: Knobs,
+    counters: Counters,
+}
+
+impl TcpProxy {
+    /// Starts a proxy in front of `target`, on a thread of its own.
+    pub fn start(target: SocketAddr, limits: Limits) -> io::Result<Self> {
+        Self::start_on((Ipv4Addr::LOCALHOST, 0).into(), target, limits)
+    }
+
+    /// Starts a proxy that listens on `listen`.
+    pub fn start_on(listen: SocketAddr, target: SocketAddr, limits: Limits) -> io::Result<Self> {
+        let knobs = Knobs::new(1);
+        let counters = Counters::new(limits);
+        let shared = Arc::new(Shared { target, knobs: knobs.clone(), counters: counters.clone() });
+        let server = Server::start("proxy", listen, move |client| serve(client, shared.clone()))?;
+        Ok(Self { server, knobs, counters })
+    }
+
+    /// Where it listens.
+    pub fn addr(&self) -> SocketAddr {
+        self.server.addr()
+    }
+
+    /// The knobs.
+    pub fn knobs(&self) -> &Knobs {
+        &self.knobs
+    }
+
+    /// The counters and limits.
+    pub fn counters(&self) -> &Counters {
+        &self.counters
+    }
+
+    /// The counters now.
+    pub fn stats(&self) -> Stats {
+        self.counters.stats()
+    }
+
+    /// Panics if a limit was broken.
+    #[track_caller]
+    pub fn assert_clean(&self) {
+        self.counters.assert_clean();
+    }
+}
+
+#[derive(Debug)]
+struct Shared {
+    target: SocketAddr,
+    knobs: Knobs,
+    counters: Counters,
+}
+
+async fn serve(client: TcpStream, shared: Arc<Shared>) {
+    let mut cuts = shared.knobs.watch_cuts();
+    let Some(database) = connect(&shared).await else { return };
+    let open = shared.counters.stream();
+    let (mut client_read, mut client_write) = client.into_split();
+    let (mut database_read, mut database_write) = database.into_split();
+    let (up, mut up_end) = line();
+    let (down, mut down_end) = line();
+    tokio::select! {
+        () = from_client(&mut client_read, &up, &shared) => {}
+        _ = deliver(&mut up_end, &mut database_write, None) => {}
+        () = from_database(&mut database_read, &down, READ, &shared.knobs, &shared.counters) => {}
+        _ = deliver(&mut down_end, &mut client_write, Some(&shared)) => {}
+        Ok(()) = cuts.changed() => shared.counters.update(|stats| stats.cuts += 1),
+    }
+    drop((database_read, database_write));
+    drop(open);
+    client_write.shutdown().await.ok();
+    linger(&mut client_read).await;
+}
+
+/// Dials the database. The kernel has accepted the client already, so the trips that its
+/// connection would have cost are made up for by the time before which nothing passes.
+async fn connect(shared: &Shared) -> Option<TcpStream> {
+    let _handshake = shared.counters.handshake();
+    let settings = shared.knobs.settings();
+    let trips = settings.round_trip * settings.handshake_trips + settings.handshake_delay;
+    let ready = Instant::now() + trips;
+    if settings.answer != Answer::Accept {
+        shared.counters.update(|stats| stats.refused += 1);
+        sleep_until(ready).await;
+        return None;
+    }
+    match TcpStream::connect(shared.target).await {
+        Ok(database) => {
+            database.set_nodelay(true).ok();
+            sleep_until(ready).await;
+            Some(database)
+        }
+        Err(_) => {
+            shared.counters.update(|stats| {
+                stats.refused += 1;
+                stats.dial_failures += 1;
+            });
+            sleep_until(ready).await;
+            None
+        }
+    }
+}
+
+async fn from_client(client: &mut OwnedReadHalf, up: &Line, shared: &Shared) {
+    loop {
+        let mut buffer = BytesMut::with_capacity(READ);
+        let Ok(count @ 1..) = client.read_buf(&mut buffer).await else { break };
+        shared.counters.update(|stats| {
+            stats.frames_from_client += 1;
+            stats.bytes_from_client += count as u64;
+        });
+        up.send(buffer.freeze(), shared.knobs.one_way()).await;
+    }
+    up.end(shared.knobs.one_way());
+    std::future::pending().await
+}
+
+/// Writes what comes out of a line until its end; towards the client (`shared` given) it counts
+/// and obeys the pause.
+async fn deliver(
+    end: &mut LineEnd,
+    to: &mut OwnedWriteHalf,
+    shared: Option<&Shared>,
+) -> io::Result<()> {
+    let mut settings = shared.map(|shared| shared.knobs.watch_settings());
+    while let Some(bytes) = end.next_due().await {
+        if let (Some(settings), Some(shared)) = (&mut settings, shared) {
+            drop(settings.wait_for(|settings| !settings.paused).await);
+            shared.counters.update(|stats| {
+                stats.frames_to_client += 1;
+                stats.bytes_to_client += bytes.len() as u64;
+            });
+        }
+        to.write_all(&bytes).await?;
+    }
+    Ok(())
+}
