@@ -1,1 +1,37 @@
-//! pierhead-coordinator
+//! The coordinator: the Durable Object that holds one database's pool.
+//!
+//! A thin shell around [`pierhead_engine`]. Platform events come in as synchronous calls on
+//! [`PierheadCore`]; each feeds one input to the engine, does everything the engine says, and arms
+//! what wakes it next. No promise and no future crosses into Rust: JavaScript (`js/`) holds the
+//! callers, the streams, one timer and one alarm, by number.
+//!
+//! ```text
+//! exchange, alarm, fetch        js/coordinator.mjs   class Pierhead extends DurableObject
+//!         │    ▲ answers
+//!         ▼    │
+//! core.rs  PierheadCore ──▶ driver.rs ──▶ engine     one input, full drain, then sleep
+//!         │    ▲ events
+//!         ▼    │
+//! js/websocket.mjs, js/tcp.mjs                       one stream each, to the database
+//! ```
+//!
+//! The JavaScript is part of the built module: a Worker's entry needs only
+//!
+//! ```js
+//! import worker, { PierheadCore } from "./build/index.js";
+//! export default worker;
+//! export class Pierhead extends PierheadCore.durableObject(PierheadCore) {}
+//! ```
+
+mod config;
+mod core;
+mod driver;
+mod host;
+mod refuse;
+mod status;
+mod wake;
+
+pub use self::core::PierheadCore;
+
+// Linked for the start-up code that worker-build looks for, not used by name.
+use worker as _;

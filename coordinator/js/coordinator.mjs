@@ -1,0 +1,322 @@
+// The Durable Object class, and the shell around the core (Rust, wasm) that does what the core
+// says: it holds the promises of callers, the streams to the database, a timer and an alarm.
+//
+// The core is one object with synchronous methods. Every event becomes one call, and during that
+// call the core calls back what is to be done. Nothing here decides anything about pools.
+
+import { DurableObject } from "cloudflare:workers";
+
+/**
+ * The class to export from a Worker's entry.
+ *
+ * @param Core the exported class `PierheadCore` of the built module, as that module exports it
+ */
+export function coordinatorClass(Core) {
+  // Whatever is public here can be called by every Worker that is bound to the namespace.
+  return class Pierhead extends DurableObject {
+    #shell;
+
+    constructor(ctx, env) {
+      super(ctx, env);
+      this.#shell = new Shell(ctx, env, Core);
+    }
+
+    /**
+     * One request, one answer.
+     *
+     * @param {Uint8Array} request an envelope, `docs/protocol.md` section 1.1
+     * @param {() => unknown} [alive] called now and then while the caller waits; throws when it
+     *   is gone
+     * @returns {Promise<Uint8Array | ReadableStream>} an answer, section 1.3
+     */
+    exchange(request, alive) {
+      return this.#shell.exchange(request, alive);
+    }
+
+    /** Ends the request whose envelope holds this id, if it is still here. */
+    abort(requestId) {
+      this.#shell.abort(requestId);
+    }
+
+    alarm() {
+      this.#shell.tell("alarmFired");
+    }
+
+    /** `/status`: counters as JSON, for whoever is bound to the namespace. */
+    fetch(request) {
+      if (new URL(request.url).pathname === "/status") return Response.json(this.#shell.status());
+      return new Response("This object answers exchange(), and GET /status.\n", { status: 404 });
+    }
+  };
+}
+
+/** The methods of Shell for the core, and for the streams it opens. */
+const CALLED_BY_CORE = [
+  "born", "carry", "write", "grant", "startTls", "close",
+  "answer", "beginAnswer", "writeAnswer", "probe",
+  "wakeIn", "wakeLater", "log",
+  "opened", "refused", "secured", "data", "closed",
+];
+
+class Shell {
+  #ctx;
+  #core;
+  #born = false;
+  #failure = null;
+  #dead = false;
+  #telling = false;
+  #untold = [];
+  #clients = 0;
+  #calls = new Map();
+  #streams = new Map();
+  #timer = null;
+
+  constructor(ctx, env, Core) {
+    this.#ctx = ctx;
+    const seed = crypto.getRandomValues(new Uint8Array(32));
+    this.#core = new Core(this.#host(), ctx.id.name ?? "", env, seed);
+  }
+
+  exchange(request, alive) {
+    if (!(request instanceof Uint8Array)) throw new TypeError("exchange: request must be a Uint8Array");
+    const client = ++this.#clients;
+    return new Promise((resolve, reject) => {
+      this.#calls.set(client, new Call(resolve, reject, alive));
+      this.tell("clientOpened", client, request);
+    });
+  }
+
+  abort(requestId) {
+    if (!(requestId instanceof Uint8Array) || requestId.length !== 16) {
+      throw new TypeError("abort: request id must be a Uint8Array of 16 bytes");
+    }
+    this.tell("abort", requestId);
+  }
+
+  status() {
+    try {
+      return JSON.parse(this.#core.status());
+    } catch (error) {
+      this.#failure ??= error;
+    } finally {
+      if (this.#failure !== null) this.#die();
+    }
+  }
+
+  // ---- Into the core ---------------------------------------------------------------------
+
+  /** The only door into the core: one event at a time, in order, never from inside another. */
+  tell(method, ...args) {
+    if (this.#dead) return;
+    this.#untold.push([method, args]);
+    if (this.#telling) return;
+    this.#telling = true;
+    try {
+      for (let event; !this.#dead && (event = this.#untold.shift()) !== undefined; ) {
+        this.#core[event[0]](...event[1]);
+        if (this.#failure !== null) this.#die();
+      }
+    } catch (error) {
+      this.#failure ??= error;
+      this.#die();
+    } finally {
+      this.#telling = false;
+    }
+  }
+
+  opened(stream) {
+    this.tell("streamOpened", stream);
+  }
+
+  refused(stream, kind, detail) {
+    this.#streams.delete(stream);
+    this.tell("streamRefused", stream, kind, detail);
+  }
+
+  secured(stream) {
+    this.tell("streamSecured", stream);
+  }
+
+  data(stream, bytes) {
+    this.tell("streamData", stream, bytes);
+  }
+
+  closed(stream, accepted, detail) {
+    this.#streams.delete(stream);
+    this.tell("streamClosed", stream, accepted, detail);
+  }
+
+  /**
+   * Ends this object after a failure, so that the next call starts a fresh one.
+   *
+   * All objects of a script share one wasm instance. When it traps, in whichever object, a new
+   * one takes its place and every core is made again, without its sessions and callers. Nothing
+   * can be repaired then, only reported.
+   */
+  #die() {
+    this.#dead = true;
+    const reason = `Pierhead's coordinator was reset: ${this.#failure}`;
+    console.error(reason);
+    for (const call of this.#calls.values()) call.fail(new Error(reason));
+    for (const stream of this.#streams.values()) stream.close();
+    this.#ctx.abort(reason);
+  }
+
+  // ---- Out of the core: none of these calls it back before it has returned ----------------
+
+  /**
+   * What the core may call. An exception must not pass through wasm: it would end the instance
+   * that this object shares with others.
+   */
+  #host() {
+    const host = {};
+    for (const method of CALLED_BY_CORE) {
+      host[method] = (...args) => {
+        try {
+          return this[method](...args);
+        } catch (error) {
+          this.#failure ??= error;
+        }
+      };
+    }
+    return host;
+  }
+
+  /** True for the first core of this object; another one replaces one that was lost. */
+  born() {
+    if (this.#born) this.#failure ??= new Error("the wasm instance was replaced after a trap");
+    const first = !this.#born;
+    this.#born = true;
+    return first;
+  }
+
+  carry(stream, transport) {
+    this.#streams.set(stream, transport);
+  }
+
+  write(stream, bytes) {
+    this.#streams.get(stream)?.write(bytes);
+  }
+
+  grant(stream, bytes) {
+    this.#streams.get(stream)?.grant(bytes);
+  }
+
+  startTls(stream) {
+    this.#streams.get(stream)?.startTls();
+  }
+
+  close(stream) {
+    this.#streams.get(stream)?.close();
+  }
+
+  answer(client, bytes) {
+    this.#calls.get(client)?.answer(bytes);
+    this.#calls.delete(client);
+  }
+
+  beginAnswer(client, bytes) {
+    this.#calls.get(client)?.begin();
+    this.writeAnswer(client, bytes, false);
+  }
+
+  writeAnswer(client, bytes, end) {
+    const call = this.#calls.get(client);
+    if (call === undefined) return;
+    call.write(bytes).then(
+      () => this.#calls.has(client) && this.tell("clientTook", client, bytes.length),
+      () => this.#lose(client),
+    );
+    if (!end) return;
+    call.end();
+    this.#calls.delete(client);
+  }
+
+  probe(client) {
+    this.#calls.get(client)?.probe().then(
+      () => this.#calls.has(client) && this.tell("clientAlive", client),
+      () => this.#lose(client),
+    );
+  }
+
+  #lose(client) {
+    if (!this.#calls.has(client)) return;
+    this.#calls.get(client).fail(new Error("the caller is gone"));
+    this.#calls.delete(client);
+    this.tell("clientGone", client);
+  }
+
+  /** One timer at most; a new one replaces it. Negative: none. */
+  wakeIn(milliseconds) {
+    clearTimeout(this.#timer);
+    this.#timer = milliseconds < 0 ? null : setTimeout(() => this.tell("timerFired"), milliseconds);
+  }
+
+  /** Unconfirmed, so that no traffic of this object waits for the write. */
+  wakeLater(epochMilliseconds) {
+    this.#ctx.storage
+      .setAlarm(epochMilliseconds, { allowUnconfirmed: true })
+      .catch((error) => console.warn(`pierhead: the alarm was not set: ${error}`));
+  }
+
+  log(level, text) {
+    console[level](`pierhead: ${text}`);
+  }
+}
+
+/** One caller that waits for its answer. */
+class Call {
+  #resolve;
+  #reject;
+  #alive = null;
+  #writer = null;
+
+  constructor(resolve, reject, alive) {
+    this.#resolve = resolve;
+    this.#reject = reject;
+    // The platform disposes a call's arguments when the call returns, which is when a streamed
+    // answer begins; a copy lives until it ends.
+    if (typeof alive === "function") this.#alive = alive.dup?.() ?? alive;
+  }
+
+  answer(bytes) {
+    this.#resolve(bytes);
+    this.#dispose();
+  }
+
+  /** Answers with a stream whose writes resolve when the reader has taken them. */
+  begin() {
+    const { readable, writable } = new IdentityTransformStream();
+    this.#writer = writable.getWriter();
+    this.#writer.closed.catch(() => {});
+    this.#resolve(readable);
+  }
+
+  write(bytes) {
+    if (this.#writer === null) return Promise.resolve();
+    return bytes.length === 0 ? Promise.resolve() : this.#writer.write(bytes);
+  }
+
+  end() {
+    this.#writer?.close().catch(() => {});
+    this.#dispose();
+  }
+
+  fail(error) {
+    this.#reject(error);
+    this.#writer?.abort(error).catch(() => {});
+    this.#dispose();
+  }
+
+  /** Resolves when the caller lives, or cannot be asked; rejects when it is gone. */
+  async probe() {
+    if (this.#alive === null) return;
+    const answer = await this.#alive();
+    answer?.[Symbol.dispose]?.();
+  }
+
+  #dispose() {
+    this.#alive?.[Symbol.dispose]?.();
+    this.#alive = null;
+  }
+}

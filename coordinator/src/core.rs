@@ -1,0 +1,240 @@
+//! What JavaScript calls: synchronous methods, each of which feeds one input.
+//!
+//! Arguments and results are numbers and JavaScript objects only, never `String` or slices: the
+//! glue would copy those into wasm memory before it notices that the instance has trapped and is
+//! to be replaced, and so hand the new instance pointers into the old one's memory.
+
+use std::cell::RefCell;
+
+use bytes::Bytes;
+use js_sys::{JsString, Object, Reflect, Uint8Array};
+use pierhead_config::DatabaseConfig;
+use pierhead_engine::Engine;
+use pierhead_engine::ids::{ClientId, StreamId};
+use pierhead_engine::io::{Input, Level, Refusal, RefusalKind};
+use pierhead_wire::limits::{OPTIONS_BYTES_MAX, PROTOCOL_BYTES_MAX};
+use wasm_bindgen::JsValue;
+use wasm_bindgen::prelude::wasm_bindgen;
+
+use crate::config::{Dial, split};
+use crate::driver::Driver;
+use crate::host::{Host, Shell};
+use crate::{refuse, status};
+
+/// Bytes of a request envelope. Longer ones are refused before they are copied into wasm memory,
+/// which never shrinks.
+const REQUEST_BYTES_MAX: u32 = (23 + OPTIONS_BYTES_MAX + PROTOCOL_BYTES_MAX) as u32;
+
+/// Variable that makes the log show every step of every session, if it is `debug`.
+const LOG_VARIABLE: &str = "PIERHEAD_LOG";
+
+#[wasm_bindgen(module = "/js/coordinator.mjs")]
+extern "C" {
+    #[wasm_bindgen(js_name = coordinatorClass)]
+    fn coordinator_class(core: &JsValue) -> JsValue;
+}
+
+/// One database's coordinator, without the Durable Object around it.
+#[wasm_bindgen]
+pub struct PierheadCore {
+    shell: Shell,
+    state: RefCell<State>,
+}
+
+enum State {
+    Running(Box<Driver<Shell>>),
+    /// Every exchange is refused for this reason.
+    Misconfigured {
+        problem: String,
+    },
+    /// This core replaces one that was lost in a trap; the shell ends the object. Nothing is done.
+    Lost,
+}
+
+#[wasm_bindgen]
+impl PierheadCore {
+    /// The Durable Object class for a Worker's entry to export. Takes this class as the built
+    /// module exports it, which is not quite this class: it replaces instances after a trap.
+    #[wasm_bindgen(js_name = durableObject)]
+    pub fn durable_object(core: &JsValue) -> JsValue {
+        coordinator_class(core)
+    }
+
+    /// The core of the database `name`, configured by the variables in `env`. `seed` is 32 bytes
+    /// of entropy.
+    #[wasm_bindgen(constructor)]
+    pub fn new(shell: Shell, name: &JsString, env: &Object, seed: &Uint8Array) -> Self {
+        let state = if shell.born() {
+            State::first(&shell, &String::from(name), env, seed)
+        } else {
+            State::Lost
+        };
+        Self { shell, state: RefCell::new(state) }
+    }
+
+    /// A caller sent an exchange.
+    #[wasm_bindgen(js_name = clientOpened)]
+    pub fn client_opened(&self, client: f64, request: &Uint8Array) {
+        let client = ClientId(number(client));
+        match self.refusal(request.length()) {
+            Some(answer) => Host::answer(&self.shell, client, &[answer]),
+            None => self.feed(Input::ClientOpened { client, request: bytes(request) }),
+        }
+    }
+
+    /// The reader of a streamed answer took so many bytes.
+    #[wasm_bindgen(js_name = clientTook)]
+    pub fn client_took(&self, client: f64, bytes: u32) {
+        self.feed(Input::ClientTook { client: ClientId(number(client)), bytes: bytes as usize });
+    }
+
+    /// The caller is gone.
+    #[wasm_bindgen(js_name = clientGone)]
+    pub fn client_gone(&self, client: f64) {
+        self.feed(Input::ClientGone { client: ClientId(number(client)) });
+    }
+
+    /// The caller lives.
+    #[wasm_bindgen(js_name = clientAlive)]
+    pub fn client_alive(&self, client: f64) {
+        self.feed(Input::ClientAlive { client: ClientId(number(client)) });
+    }
+
+    /// A second call wants the request with this id ended. Ids of other than 16 bytes name nothing.
+    pub fn abort(&self, request_id: &Uint8Array) {
+        if request_id.length() == 16 {
+            let mut id = [0; 16];
+            request_id.copy_to(&mut id);
+            self.feed(Input::AbortRequest { id });
+        }
+    }
+
+    /// A stream carries bytes now.
+    #[wasm_bindgen(js_name = streamOpened)]
+    pub fn stream_opened(&self, stream: f64) {
+        self.feed(Input::StreamOpened { stream: StreamId(number(stream)) });
+    }
+
+    /// A stream could not be opened; `kind` is `denied`, `unreachable` or anything else.
+    #[wasm_bindgen(js_name = streamRefused)]
+    pub fn stream_refused(&self, stream: f64, kind: &JsString, detail: &JsString) {
+        let kind = match String::from(kind).as_str() {
+            "denied" => RefusalKind::Denied,
+            "unreachable" => RefusalKind::Unreachable,
+            _ => RefusalKind::Failed,
+        };
+        let refusal = Refusal { kind, detail: detail.into() };
+        self.feed(Input::StreamRefused { stream: StreamId(number(stream)), refusal });
+    }
+
+    /// TLS is up.
+    #[wasm_bindgen(js_name = streamSecured)]
+    pub fn stream_secured(&self, stream: f64) {
+        self.feed(Input::StreamSecured { stream: StreamId(number(stream)) });
+    }
+
+    /// Bytes from the database.
+    #[wasm_bindgen(js_name = streamData)]
+    pub fn stream_data(&self, stream: f64, data: &Uint8Array) {
+        self.feed(Input::StreamData { stream: StreamId(number(stream)), bytes: bytes(data) });
+    }
+
+    /// A stream has ended; `accepted` bytes of what was written may have been sent.
+    #[wasm_bindgen(js_name = streamClosed)]
+    pub fn stream_closed(&self, stream: f64, accepted: f64, detail: &JsString) {
+        let stream = StreamId(number(stream));
+        let (accepted, detail) = (number(accepted), detail.into());
+        self.feed(Input::StreamClosed { stream, accepted, detail });
+    }
+
+    /// The timer fired.
+    #[wasm_bindgen(js_name = timerFired)]
+    pub fn timer_fired(&self) {
+        self.with_driver(Driver::timer_fired);
+    }
+
+    /// The alarm fired.
+    #[wasm_bindgen(js_name = alarmFired)]
+    pub fn alarm_fired(&self) {
+        self.with_driver(Driver::alarm_fired);
+    }
+
+    /// Counters as JSON, without secrets.
+    pub fn status(&self) -> JsString {
+        match &*self.state.borrow() {
+            State::Running(driver) => status::running(&driver.status()).into(),
+            State::Misconfigured { problem } => status::misconfigured(problem).into(),
+            State::Lost => "{}".into(),
+        }
+    }
+}
+
+impl PierheadCore {
+    /// The answer to a request of so many bytes that the engine is not to see.
+    fn refusal(&self, bytes: u32) -> Option<Bytes> {
+        match &*self.state.borrow() {
+            State::Misconfigured { problem } => Some(refuse::misconfigured(problem)),
+            State::Running(_) if bytes > REQUEST_BYTES_MAX => Some(refuse::too_large(bytes)),
+            State::Running(_) | State::Lost => None,
+        }
+    }
+
+    fn feed(&self, input: Input) {
+        self.with_driver(|driver| driver.feed(input));
+    }
+
+    fn with_driver(&self, act: impl FnOnce(&mut Driver<Shell>)) {
+        match self.state.try_borrow_mut() {
+            Ok(mut state) => {
+                if let State::Running(driver) = &mut *state {
+                    act(driver);
+                }
+            }
+            // The shell queues what happens during a call, so only a bug leads here.
+            Err(_) => Host::log(&self.shell, Level::Warn, "bug: an event within an event was lost"),
+        }
+    }
+}
+
+impl State {
+    fn first(shell: &Shell, name: &str, env: &Object, seed: &Uint8Array) -> Self {
+        match configure(name, env) {
+            Ok((settings, dial, level)) => {
+                let seed = seed.to_vec().try_into().unwrap_or([0; 32]);
+                let engine = |now| Engine::new(now, settings, seed);
+                let driver = Driver::new(shell.clone(), level, dial, engine);
+                Self::Running(Box::new(driver))
+            }
+            Err(problem) => {
+                Host::log(shell, Level::Warn, &problem);
+                Self::Misconfigured { problem }
+            }
+        }
+    }
+}
+
+fn configure(name: &str, env: &Object) -> Result<(pierhead_engine::Settings, Dial, Level), String> {
+    if name.is_empty() {
+        return Err(
+            "this object has no name; get it by its database's name (idFromName), and run \
+                    it with a compatibility date of 2026-03 or later"
+                .to_owned(),
+        );
+    }
+    let variable = |key: &str| Reflect::get(env, &key.into()).ok()?.as_string();
+    let config = DatabaseConfig::look_up(name, variable).map_err(|error| error.to_string())?;
+    let verbose = variable(LOG_VARIABLE).as_deref() == Some("debug");
+    let (settings, dial) = split(config, verbose);
+    let level = if verbose { Level::Debug } else { Level::Info };
+    Ok((settings, dial, level))
+}
+
+/// A number that JavaScript counted or got from us: whole, not negative, below 2^53.
+fn number(number: f64) -> u64 {
+    number as u64
+}
+
+/// The one copy of bytes that come in.
+fn bytes(array: &Uint8Array) -> Bytes {
+    Bytes::from(array.to_vec())
+}

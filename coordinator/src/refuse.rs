@@ -1,0 +1,55 @@
+//! Answers that need no engine.
+
+use bytes::{Bytes, BytesMut};
+use pierhead_wire::envelope::{Blame, Outcome, Retry, SqlState, Status, put_outcome, put_version};
+
+/// PostgreSQL's own code for a configuration file that cannot be used.
+const CONFIG_ERROR: SqlState = SqlState::literal(b"F0000");
+
+/// The whole answer to any exchange with a database that is not configured properly.
+pub(crate) fn misconfigured(problem: &str) -> Bytes {
+    let hint = "change the configuration and deploy again";
+    refused(CONFIG_ERROR, Blame::Pierhead, problem, hint)
+}
+
+/// The whole answer to a request envelope longer than any valid one.
+pub(crate) fn too_large(bytes: u32) -> Bytes {
+    let message = format!("the request has {bytes} bytes, at most 16 MiB are accepted");
+    let hint = "send smaller parameters or fewer statements";
+    refused(SqlState::TOO_LARGE, Blame::Caller, &message, hint)
+}
+
+fn refused(sqlstate: SqlState, blame: Blame, message: &str, hint: &str) -> Bytes {
+    let mut out = BytesMut::new();
+    put_version(&mut out);
+    let outcome = Outcome {
+        status: Status::Refused,
+        sqlstate,
+        blame,
+        retry: Retry::DoNot,
+        retry_after_ms: 0,
+        waited_ms: 0,
+        ran_ms: 0,
+        message: message.to_owned(),
+        hint: hint.to_owned(),
+    };
+    put_outcome(&mut out, &outcome);
+    out.freeze()
+}
+
+#[cfg(test)]
+mod tests {
+    use pierhead_wire::envelope::{AnswerReader, Record};
+
+    use super::*;
+
+    #[test]
+    fn an_unusable_configuration_is_a_refusal_that_names_it() {
+        let mut reader = AnswerReader::new();
+        reader.push(misconfigured("PIERHEAD_DB_MAIN: not set"));
+        let Ok(Some(Record::Outcome(outcome))) = reader.next() else { panic!("no outcome") };
+        assert_eq!((outcome.status, outcome.sqlstate.as_str()), (Status::Refused, "F0000"));
+        assert!(outcome.message.contains("PIERHEAD_DB_MAIN"));
+        assert_eq!(reader.finish(), Ok(()));
+    }
+}
