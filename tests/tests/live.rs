@@ -11,3 +11,5 @@
 
 #[path = "live/harness.rs"]
 mod harness;
+#[path = "live/tunnel.rs"]
+mod tunnel;
