@@ -215,7 +215,7 @@ fn bundle(
         .arg(entry)
         .arg(format!("--outfile={}", directory.join("index.js").display()))
         .args(["--bundle", "--format=esm", "--target=es2024", "--log-level=warning"])
-        .args(["--conditions=workerd,worker,browser,import"])
+        .args(["--conditions=workerd,worker,browser"])
         .args(["--external:cloudflare:*", "--external:node:*", "--external:*.wasm"]);
     if let Platform::Node = platform {
         // Packages for Node `require` its built-in modules; a module has no `require` by itself.
