@@ -228,8 +228,11 @@ class Shell {
       () => this.#lose(client),
     );
     if (!end) return;
-    call.end();
-    this.#calls.delete(client);
+    // Until the reader has taken the rest, the core counts it.
+    call.end().then(
+      () => this.#calls.delete(client),
+      () => this.#lose(client),
+    );
   }
 
   probe(client) {
@@ -297,8 +300,8 @@ class Call {
     return bytes.length === 0 ? Promise.resolve() : this.#writer.write(bytes);
   }
 
-  end() {
-    this.#writer?.close().catch(() => {});
+  async end() {
+    await this.#writer?.close();
     this.#dispose();
   }
 
