@@ -20,6 +20,7 @@ use std::process::ExitCode;
 use anyhow::{Result, bail};
 
 use layout::Layout;
+use setup::Scope;
 use workers::Profile;
 
 const HELP: &str = "\
@@ -56,7 +57,7 @@ fn run(args: &[String]) -> Result<ExitCode> {
     match command.as_str() {
         "setup" => {
             no_more(rest)?;
-            setup::run(&Layout::find()?).map(|_| ExitCode::SUCCESS)
+            setup::run(&Layout::find()?, Scope::Run).map(|_| ExitCode::SUCCESS)
         }
         "build" => build(rest),
         "test" => test::run(&Layout::find()?, &test::Options::parse(rest)?),
@@ -72,7 +73,7 @@ fn run(args: &[String]) -> Result<ExitCode> {
         "env" => {
             no_more(rest)?;
             let layout = Layout::find()?;
-            for (name, value) in setup::run(&layout)?.variables(&layout) {
+            for (name, value) in setup::run(&layout, Scope::Run)?.variables(&layout) {
                 println!("export {name}='{}'", value.display());
             }
             Ok(ExitCode::SUCCESS)
@@ -95,7 +96,7 @@ fn build(args: &[String]) -> Result<ExitCode> {
         }
     }
     let layout = Layout::find()?;
-    let tools = setup::run(&layout)?;
+    let tools = setup::run(&layout, Scope::Build)?;
     if all {
         workers::build_all(&layout, &tools, profile)?;
     } else {
@@ -105,7 +106,7 @@ fn build(args: &[String]) -> Result<ExitCode> {
 }
 
 fn smoke(layout: &Layout) -> Result<()> {
-    let tools = setup::run(layout)?;
+    let tools = setup::run(layout, Scope::Build)?;
     workers::build_coordinator(layout, &tools, Profile::Release)?;
     smoke::dry_run(layout, &tools)?;
     smoke::dev(layout, &tools)

@@ -7,7 +7,7 @@ use anyhow::{Context, Result, bail};
 
 use crate::layout::Layout;
 use crate::process;
-use crate::setup;
+use crate::setup::{self, Scope};
 use crate::workers::{self, Profile};
 
 /// Sets up, builds the Workers and becomes the program; `--help` needs no set-up.
@@ -22,7 +22,7 @@ pub(crate) fn run(layout: &Layout, program: &str, args: &[String]) -> Result<Exi
     command.args(["run", "--quiet", "--package", "pierhead-tests", "--bin", program, "--"]);
     command.args(args);
     if !args.iter().any(|arg| arg == "--help" || arg == "-h") {
-        let tools = setup::run(layout)?;
+        let tools = setup::run(layout, Scope::Run)?;
         workers::build_all(layout, &tools, Profile::Release)?;
         command.envs(tools.variables(layout));
         eprintln!("compiling and starting {program} (the first time takes a minute)");

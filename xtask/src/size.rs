@@ -9,12 +9,12 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 
 use crate::layout::Layout;
-use crate::setup;
+use crate::setup::{self, Scope};
 use crate::workers::{self, Profile};
 
 /// Builds the coordinator and prints its sizes. Limits of the platform count compressed bytes.
 pub(crate) fn run(layout: &Layout) -> Result<()> {
-    let tools = setup::run(layout)?;
+    let tools = setup::run(layout, Scope::Build)?;
     workers::build_coordinator(layout, &tools, Profile::Release)?;
     let bundle = workers::coordinator_bundle(layout);
     let rows = [

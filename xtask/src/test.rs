@@ -8,7 +8,7 @@ use anyhow::{Result, bail};
 
 use crate::layout::Layout;
 use crate::process;
-use crate::setup::{self, Tools};
+use crate::setup::{self, Scope, Tools};
 use crate::smoke;
 use crate::steps::Steps;
 use crate::workers::{self, Profile};
@@ -73,7 +73,7 @@ pub(crate) fn run(layout: &Layout, options: &Options) -> Result<ExitCode> {
 
 /// Tools and Workers; nothing when either failed, which ends the run: all else needs them.
 fn prepare(layout: &Layout, steps: &mut Steps) -> Option<Tools> {
-    let tools = steps.value("set-up", || setup::run(layout))?;
+    let tools = steps.value("set-up", || setup::run(layout, Scope::Run))?;
     steps.value("build of the Workers", || workers::build_all(layout, &tools, Profile::Release))?;
     Some(tools)
 }

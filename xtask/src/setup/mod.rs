@@ -27,7 +27,17 @@ pub(crate) struct Tools {
     worker_build: PathBuf,
     /// Nothing where worker-build fetches the program itself.
     wasm_bindgen: Option<PathBuf>,
-    postgres: PathBuf,
+    /// Only there when set up for running something.
+    postgres: Option<PathBuf>,
+}
+
+/// What the tools are for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Scope {
+    /// Building Workers: who only deploys gets no database server installed.
+    Build,
+    /// Also running them against a database.
+    Run,
 }
 
 impl Tools {
@@ -43,13 +53,14 @@ impl Tools {
 
     /// What tests, demo and benchmark read to find the tools and the built Workers.
     pub(crate) fn variables(&self, layout: &Layout) -> Vec<(&'static str, PathBuf)> {
-        vec![
-            ("PIERHEAD_PG_BIN", self.postgres.clone()),
+        let mut variables = vec![
             ("PIERHEAD_WORKERD", self.npm.workerd.clone()),
             ("PIERHEAD_NODE", self.npm.node.clone()),
             ("PIERHEAD_NODE_MODULES", layout.node_modules()),
             ("PIERHEAD_WORKERS", layout.workers()),
-        ]
+        ];
+        variables.extend(self.postgres.clone().map(|bin| ("PIERHEAD_PG_BIN", bin)));
+        variables
     }
 
     /// `worker-build` with the compiler and the helpers it shall use.
@@ -81,13 +92,16 @@ impl Tools {
     }
 }
 
-/// Finds every tool and installs the missing ones.
-pub(crate) fn run(layout: &Layout) -> Result<Tools> {
+/// Finds the tools of a scope and installs the missing ones.
+pub(crate) fn run(layout: &Layout, scope: Scope) -> Result<Tools> {
     let started = Instant::now();
     check_lock_file(layout)?;
     let _lock = Lock::take(&layout.cache, "set-up")?;
     let npm = part("npm packages", || npm::ensure(layout))?;
-    let postgres = part("PostgreSQL", || postgres::ensure(layout, &npm))?;
+    let postgres = match scope {
+        Scope::Build => None,
+        Scope::Run => Some(part("PostgreSQL", || postgres::ensure(layout, &npm))?),
+    };
     let compiler = part("std for wasm", || wasm_std::ensure(layout))?;
     let worker_build = part("worker-build", || worker_build::ensure(layout))?;
     let wasm_bindgen = part("wasm-bindgen", || wasm_bindgen::ensure(layout, &npm))?;
