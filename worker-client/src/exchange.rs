@@ -1,0 +1,172 @@
+//! One exchange with a coordinator, with a deadline that holds also when the coordinator does not.
+
+use std::future::Future;
+use std::pin::{Pin, pin};
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_util::future::{Either, select};
+use js_sys::Uint8Array;
+use pierhead_wire::envelope::{AnswerError, AnswerReader, Options, Record, RequestId};
+use wasm_bindgen::{JsCast, JsValue};
+use worker::Delay;
+
+use crate::error::Kind;
+use crate::rpc::{self, Alive, Coordinator, Reader, platform};
+use crate::{Error, Statement, statement};
+
+/// How much longer than the coordinator a caller waits: the coordinator's own refusal says more than
+/// a missed deadline, and needs a trip to arrive.
+const GRACE: Duration = Duration::from_secs(1);
+
+/// An exchange under way. Dropped before its outcome, it is aborted.
+pub(crate) struct Exchange {
+    coordinator: Coordinator,
+    id: RequestId,
+    alive: Alive,
+    deadline: Deadline,
+    source: Source,
+    answer: AnswerReader,
+    /// Whether there is nothing left that an abort could end.
+    over: bool,
+}
+
+enum Source {
+    /// Everything that there is has been pushed to the reader.
+    Whole,
+    Stream {
+        reader: Reader,
+        /// Disposed together with the exchange.
+        stream: JsValue,
+    },
+}
+
+impl Exchange {
+    /// Sends the statements and waits for the answer's beginning.
+    pub(crate) async fn start(
+        coordinator: Coordinator,
+        timeout: Duration,
+        options: &Options,
+        statements: &[Statement<'_>],
+    ) -> Result<Self, Error> {
+        let id = random_id()?;
+        let remaining_ms = u32::try_from(timeout.as_millis()).unwrap_or(u32::MAX).max(1);
+        let request = statement::request(remaining_ms, id, options, statements)?;
+        let mut exchange = Self {
+            coordinator,
+            id,
+            alive: Alive::new(),
+            deadline: Deadline::new(timeout.saturating_add(GRACE)),
+            source: Source::Whole,
+            answer: AnswerReader::new(),
+            over: false,
+        };
+        exchange.send(&request).await?;
+        Ok(exchange)
+    }
+
+    async fn send(&mut self, request: &[u8]) -> Result<(), Error> {
+        let call = self.coordinator.start(request, &self.alive)?;
+        let answer = self.deadline.within(async { call.await.map_err(platform) }).await;
+        let answer = self.note_failure(answer)?;
+        match answer.dyn_into::<Uint8Array>() {
+            Ok(bytes) => {
+                self.over = true;
+                self.answer.push(bytes.to_vec().into());
+                rpc::dispose(&bytes);
+            }
+            Err(stream) if stream.is_object() => {
+                let reader = Reader::new(stream.clone())?;
+                self.source = Source::Stream { reader, stream };
+            }
+            Err(_) => return Err(AnswerError::NoOutcome.into()),
+        }
+        Ok(())
+    }
+
+    /// The next record; the last one is the outcome.
+    pub(crate) async fn next(&mut self) -> Result<Record, Error> {
+        loop {
+            match self.answer.next()? {
+                Some(Record::Outcome(outcome)) => {
+                    self.over = true;
+                    self.end().await?;
+                    return Ok(Record::Outcome(outcome));
+                }
+                Some(data) => return Ok(data),
+                None => match self.read().await? {
+                    Some(bytes) => self.answer.push(bytes),
+                    None => return Err(AnswerError::NoOutcome.into()),
+                },
+            }
+        }
+    }
+
+    /// Reads to the end behind the outcome, so that nothing is left open.
+    async fn end(&mut self) -> Result<(), Error> {
+        // How the stream ends after its outcome does not change the outcome.
+        if let Ok(Some(bytes)) = self.read().await {
+            self.answer.push(bytes);
+        }
+        Ok(self.answer.finish()?)
+    }
+
+    async fn read(&mut self) -> Result<Option<Bytes>, Error> {
+        let Source::Stream { reader, .. } = &mut self.source else { return Ok(None) };
+        let bytes = self.deadline.within(reader.read()).await;
+        Ok(self.note_failure(bytes)?.map(Bytes::from))
+    }
+
+    /// Where the platform failed there is nobody to abort at.
+    fn note_failure<T>(&mut self, result: Result<T, Error>) -> Result<T, Error> {
+        if let Err(error) = &result {
+            self.over |= matches!(error.kind(), Kind::Platform(_));
+        }
+        result
+    }
+}
+
+impl Drop for Exchange {
+    fn drop(&mut self) {
+        if !self.over {
+            self.coordinator.abort_and_forget(self.id.0);
+        }
+        if let Source::Stream { reader, stream } = &self.source {
+            if !self.over {
+                reader.cancel_and_forget();
+            }
+            rpc::dispose(stream);
+        }
+    }
+}
+
+struct Deadline {
+    timer: Pin<Box<Delay>>,
+    after: Duration,
+}
+
+impl Deadline {
+    fn new(after: Duration) -> Self {
+        // Timers count milliseconds in 31 bits.
+        let after = after.min(Duration::from_millis(i32::MAX.unsigned_abs().into()));
+        Self { timer: Box::pin(Delay::from(after)), after }
+    }
+
+    /// Waits for `future`, but not beyond the deadline.
+    async fn within<T>(
+        &mut self,
+        future: impl Future<Output = Result<T, Error>>,
+    ) -> Result<T, Error> {
+        match select(pin!(future), &mut self.timer).await {
+            Either::Left((result, _)) => result,
+            Either::Right(_) => Err(Error::new(Kind::Deadline { after: self.after })),
+        }
+    }
+}
+
+fn random_id() -> Result<RequestId, Error> {
+    let mut id = [0; 16];
+    getrandom::fill(&mut id)
+        .map_err(|_| Error::request("the platform's source of random bytes failed"))?;
+    Ok(RequestId(id))
+}
