@@ -11,17 +11,19 @@ create table berths (
 );
 
 create table ships (
-    id bigint generated always as identity primary key,
+    id integer generated always as identity primary key,
     imo imo_number not null unique,
     name text not null,
     length_m numeric(6, 2) not null,
     flags text[] not null default '{}',
-    details jsonb
+    details jsonb,
+    -- Where it lies now; none at sea.
+    berth text references berths (name)
 );
 
 create table calls (
     id uuid primary key default gen_random_uuid(),
-    ship bigint not null references ships,
+    ship integer not null references ships,
     berth integer not null references berths,
     arrived timestamptz not null,
     departed timestamptz,
@@ -35,10 +37,11 @@ select n, 'Pier ' || n, (array['free', 'taken', 'closed'])[1 + n % 3]::berth_sta
        row(53.5 + n / 1000.0, 9.9 + n / 1000.0)::coordinates
 from generate_series(1, 20) as n;
 
-insert into ships (imo, name, length_m, flags, details)
+insert into ships (imo, name, length_m, flags, details, berth)
 select 9000000 + n, 'Ship ' || n || ' „Möwe“', 20 + n * 1.25,
        case when n % 2 = 0 then array['tug', 'ice'] else '{}' end,
-       jsonb_build_object('crew', n % 30, 'built', 1980 + n % 45)
+       jsonb_build_object('crew', n % 30, 'built', 1980 + n % 45),
+       case when n % 3 = 1 and n <= 60 then 'Pier ' || (n + 2) / 3 end
 from generate_series(1, 200) as n;
 
 insert into calls (ship, berth, arrived, departed)
