@@ -172,6 +172,10 @@ impl Engine {
     /// Passes on what has come for a client, and checks that its reader keeps up.
     pub(super) fn flush_answer(&mut self, id: ClientId) {
         let Some(client) = self.clients.get_mut(&id) else { return };
+        if client.place == Place::Reading {
+            // It has its outcome; what its reader has not taken yet is its own affair.
+            return;
+        }
         let held = client.answer.held();
         match client.answer.flush() {
             Some(Parcel::Begin(bytes)) => {

@@ -96,6 +96,7 @@ impl Engine {
                 error: None,
                 fatal: None,
                 segments,
+                committed: false,
                 answered: false,
             });
         }

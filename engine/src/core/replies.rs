@@ -212,6 +212,7 @@ fn exchange_turn(exchange: &mut Exchange, piece: &Piece) -> Turn {
         Ok(Reply::Part) => {
             if tag == tag::COMMAND_COMPLETE {
                 exchange.signs = exchange.signs.and(Signs::of_tag(body));
+                exchange.committed |= body == b"COMMIT\0" || body == b"PREPARE TRANSACTION\0";
             }
             Turn::On
         }
@@ -252,8 +253,12 @@ fn outcome(exchange: &Exchange, transaction: Transaction) -> Outcome {
             outcome.status = Status::Error;
             outcome.sqlstate = sqlstate;
             outcome.blame = Blame::Database;
-            // A conflict undid the whole of a request that is one transaction.
-            let undone = sqlstate.class() == "40" && exchange.segments == 1;
+            // A conflict undid the whole of a request that is one transaction: one ready point,
+            // no COMMIT of its own, and nothing that may commit inside, as CALL and DO do.
+            let undone = sqlstate.class() == "40"
+                && exchange.segments == 1
+                && !exchange.committed
+                && !exchange.signs.state;
             outcome.retry = if undone { Retry::Safe } else { Retry::DoNot };
             outcome.message = "the database reported an error; see the answer's data".into();
         }
@@ -270,4 +275,35 @@ fn outcome(exchange: &Exchange, transaction: Transaction) -> Outcome {
         }
     }
     outcome
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::database::replies::Replies;
+
+    fn conflict() -> Exchange {
+        Exchange {
+            replies: Replies::to_queries(1),
+            sent_from: 0,
+            reset_sent: false,
+            must_reset: false,
+            signs: Signs::default(),
+            error: Some(SqlState::literal(b"40001")),
+            fatal: None,
+            committed: false,
+            segments: 1,
+            answered: true,
+        }
+    }
+
+    #[test]
+    fn a_conflict_is_safe_to_retry_only_if_nothing_can_be_committed() {
+        let retry = |exchange: &Exchange| outcome(exchange, Transaction::None).retry;
+        assert_eq!(retry(&conflict()), Retry::Safe);
+        assert_eq!(retry(&Exchange { segments: 2, ..conflict() }), Retry::DoNot);
+        assert_eq!(retry(&Exchange { committed: true, ..conflict() }), Retry::DoNot);
+        let call = Signs::of_sql(b"call p()");
+        assert_eq!(retry(&Exchange { signs: call, ..conflict() }), Retry::DoNot);
+    }
 }

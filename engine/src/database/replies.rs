@@ -33,8 +33,11 @@ pub(crate) enum Expect {
 /// Where the replies to the head of the queue are.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Within {
-    /// Nothing of them, or of the current statement of a Query, has come.
+    /// Nothing of them has come.
     Start,
+    /// A statement of a Query is done: another one or the ready point may follow. (Even a Query
+    /// without statements is answered before its ready point.)
+    Between,
     /// `ParameterDescription` has come.
     Described,
     /// Rows may come.
@@ -58,8 +61,8 @@ pub(crate) enum Reply {
     Error,
     /// A ready point; `last` if it is the one that ends the exchange.
     Ready { last: bool },
-    /// COPY data is asked for and none was sent: end the COPY, and send a Sync too if
-    /// `swallowed`, because the server throws away the one that was sent.
+    /// COPY data is asked for and nothing follows that would end the COPY: end it, and send a
+    /// Sync too if `swallowed`, because the server throws away the one that was sent.
     CopyInWithoutData { swallowed: bool },
 }
 
@@ -167,16 +170,19 @@ impl Replies {
 
     fn query(&mut self, tag: u8, copy_data: bool) -> Option<Reply> {
         match (self.within, tag) {
-            (Within::Start | Within::Failed, tag::READY_FOR_QUERY) => return Some(self.ready()),
-            (Within::Start, tag::ROW_DESCRIPTION) | (Within::Rows, tag::DATA_ROW) => {
+            (Within::Between | Within::Failed, tag::READY_FOR_QUERY) => return Some(self.ready()),
+            (Within::Start | Within::Between, tag::ROW_DESCRIPTION)
+            | (Within::Rows, tag::DATA_ROW) => {
                 self.within = Within::Rows;
             }
             (
-                Within::Start | Within::Rows | Within::CopyDone | Within::CopyIn,
+                Within::Start | Within::Between | Within::Rows | Within::CopyDone | Within::CopyIn,
                 tag::COMMAND_COMPLETE,
             )
-            | (Within::Start, tag::EMPTY_QUERY_RESPONSE) => self.within = Within::Start,
-            (Within::Start | Within::CopyOut, _) => return self.copy(tag, copy_data, false),
+            | (Within::Start, tag::EMPTY_QUERY_RESPONSE) => self.within = Within::Between,
+            (Within::Start | Within::Between | Within::CopyOut, _) => {
+                return self.copy(tag, copy_data, false);
+            }
             _ => return None,
         }
         Some(Reply::Part)
@@ -184,18 +190,40 @@ impl Replies {
 
     fn copy(&mut self, tag: u8, copy_data: bool, extended: bool) -> Option<Reply> {
         match (self.within, tag) {
-            (Within::Start, tag::COPY_OUT_RESPONSE) => self.within = Within::CopyOut,
+            (Within::Start | Within::Between, tag::COPY_OUT_RESPONSE) => {
+                self.within = Within::CopyOut;
+            }
             (Within::CopyOut, tag::COPY_DATA) => {}
             (Within::CopyOut, tag::COPY_DONE) => self.within = Within::CopyDone,
-            (Within::Start, tag::COPY_IN_RESPONSE) => {
+            (Within::Start | Within::Between, tag::COPY_IN_RESPONSE) => {
                 self.within = Within::CopyIn;
                 if !copy_data {
-                    return Some(Reply::CopyInWithoutData { swallowed: extended });
+                    return Some(self.copy_in_without_data(extended));
                 }
             }
             _ => return None,
         }
         Some(Reply::Part)
+    }
+
+    /// What the server makes of the messages behind a COPY that gets no data: it throws away every
+    /// Sync, and the first other message ends the COPY with an error and is lost with it.
+    fn copy_in_without_data(&mut self, extended: bool) -> Reply {
+        // One ready point always answers an extended COPY: that of its last Sync, sent or made up.
+        let kept = if extended { 2 } else { 1 };
+        while self.queue.len() > kept && self.queue.get(1) == Some(&Expect::Sync) {
+            self.queue.remove(1);
+        }
+        match self.queue.get(1) {
+            None => Reply::CopyInWithoutData { swallowed: false },
+            Some(Expect::Sync) => Reply::CopyInWithoutData { swallowed: true },
+            Some(_) => {
+                if !extended {
+                    self.queue.remove(1);
+                }
+                Reply::Part
+            }
+        }
     }
 }
 
@@ -245,7 +273,7 @@ mod tests {
             assert!(run(&EXTENDED, tags).is_err(), "{tags}");
         }
         let query = [Expect::Query { copy_data: false }];
-        for tags in ["D", "TZ", "1", "EE", "EC", "HZ", "dc", "TDCD"] {
+        for tags in ["Z", "CI", "D", "TZ", "1", "EE", "EC", "HZ", "dc", "TDCD"] {
             assert!(run(&query, tags).is_err(), "{tags}");
         }
     }
@@ -264,14 +292,33 @@ mod tests {
         let query = [Expect::Query { copy_data: false }];
         assert_eq!(run(&query, "G"), Ok(Reply::CopyInWithoutData { swallowed: false }));
         assert_eq!(run(&query, "GEZ"), Ok(Reply::Ready { last: true }));
+        assert_eq!(run(&[query[0], Expect::Sync], "GEZ"), Ok(Reply::Ready { last: true }));
         let with_data = [Expect::Query { copy_data: true }, Expect::Sync];
         assert_eq!(run(&with_data, "GCZZ"), Ok(Reply::Ready { last: true }));
+    }
+
+    #[test]
+    fn what_follows_a_copy_without_data_ends_it() {
+        // Execute, then Parse: the server fails at the Parse and answers the Sync it was sent.
+        let mut more: Vec<Expect> = EXTENDED[..4].to_vec();
+        more.extend(EXTENDED);
+        assert_eq!(run(&more, "12nG"), Ok(Reply::Part));
+        assert_eq!(run(&more, "12nGEZ"), Ok(Reply::Ready { last: true }));
+        // With a Sync between: that one is thrown away.
+        let two: Vec<Expect> = EXTENDED.iter().chain(&EXTENDED).copied().collect();
+        assert_eq!(run(&two, "12nG"), Ok(Reply::Part));
+        assert_eq!(run(&two, "12nGEZ"), Ok(Reply::Ready { last: true }));
+        // A Query behind a Query's COPY is lost with it.
+        let query = Expect::Query { copy_data: false };
+        assert_eq!(run(&[query, query], "GEZ"), Ok(Reply::Ready { last: true }));
+        assert_eq!(run(&[query, query, query], "GEZCZ"), Ok(Reply::Ready { last: true }));
     }
 
     #[test]
     fn ready_points_are_counted() {
         let mut replies = Replies::to_queries(2);
         assert_eq!(replies.ready_points(), 2);
+        replies.accept(b'C').unwrap();
         replies.accept(b'Z').unwrap();
         assert_eq!(replies.ready_points(), 1);
     }

@@ -97,6 +97,8 @@ pub(crate) struct Exchange {
     pub(crate) error: Option<SqlState>,
     /// The database announced the session's end.
     pub(crate) fatal: Option<String>,
+    /// The request ended a transaction of its own: what came before an error may be committed.
+    pub(crate) committed: bool,
     /// Ready points in the request; more than one means that parts may be committed.
     pub(crate) segments: usize,
     /// Something of the replies has come.
