@@ -1,7 +1,6 @@
 //! `cargo xtask test`: everything that must hold before a change lands. The live tests run last,
 //! so that the last thing printed is cargo's own summary of them.
 
-use std::path::Path;
 use std::process::{Command, ExitCode};
 
 use anyhow::{Result, bail};
@@ -86,6 +85,11 @@ fn check_sources(layout: &Layout, steps: &mut Steps) {
         let args = ["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"];
         must(&mut cargo(layout, &args), "see above")
     });
+    steps.step("clippy with planted bugs", || {
+        let args =
+            ["clippy", "--package", "pierhead-engine", "--all-targets", "--", "-D", "warnings"];
+        must(&mut sabotaged(layout, &args), "see above")
+    });
 }
 
 fn unit_tests(layout: &Layout, options: &Options, steps: &mut Steps) {
@@ -99,23 +103,29 @@ fn unit_tests(layout: &Layout, options: &Options, steps: &mut Steps) {
     });
 }
 
+/// With the output shown: it names the seed and what the schedules met.
 fn simulation(layout: &Layout, options: &Options, steps: &mut Steps) {
-    let args = ["test", "--package", "pierhead-tests", "--test", "simulation"];
+    let args = ["test", "--package", "pierhead-tests", "--test", "simulation", "--"];
     steps.step("simulation", || {
-        must(cargo(layout, &args).args(after_dashes(options)), "the seed is printed above")
+        let mut command = cargo(layout, &args);
+        must(command.arg("--nocapture").args(&options.filter), "the seed is printed above")
     });
     if options.filter.is_empty() {
         steps.step("simulation finds planted bugs", || {
-            // Another directory: the flag would rebuild everything, here and back.
-            let target = layout.root.join("target/sabotage");
-            must(&mut sabotaged(cargo(layout, &args), &target), "a planted bug was not found")
+            let mut command = sabotaged(layout, &args);
+            command.args(["planted_bugs_are_found", "--nocapture"]);
+            must(&mut command, "a planted bug was not found")
         });
     }
 }
 
-/// The engine with its planted bugs compiled in.
-fn sabotaged(mut command: Command, target: &Path) -> Command {
-    command.env("RUSTFLAGS", "--cfg sabotage").env("CARGO_TARGET_DIR", target);
+/// Cargo on the engine with its planted bugs compiled in. In another directory: the flag would
+/// rebuild everything, here and back.
+fn sabotaged(layout: &Layout, args: &[&str]) -> Command {
+    let mut command = cargo(layout, args);
+    command
+        .env("RUSTFLAGS", "--cfg sabotage")
+        .env("CARGO_TARGET_DIR", layout.root.join("target/sabotage"));
     command
 }
 
