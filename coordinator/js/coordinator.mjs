@@ -277,9 +277,7 @@ class Call {
   constructor(resolve, reject, alive) {
     this.#resolve = resolve;
     this.#reject = reject;
-    // The platform disposes a call's arguments when the call returns, which is when a streamed
-    // answer begins; a copy lives until it ends.
-    if (typeof alive === "function") this.#alive = alive.dup?.() ?? alive;
+    if (typeof alive === "function") this.#alive = alive;
   }
 
   answer(bytes) {
@@ -289,6 +287,11 @@ class Call {
 
   /** Answers with a stream whose writes resolve when the reader has taken them. */
   begin() {
+    // The platform disposes a call's arguments when the call returns, which is now: a copy lives
+    // until the answer ends.
+    const original = this.#alive;
+    this.#alive = original?.dup?.() ?? original;
+    if (this.#alive !== original) original[Symbol.dispose]?.();
     const { readable, writable } = new IdentityTransformStream();
     this.#writer = writable.getWriter();
     this.#writer.closed.catch(() => {});
