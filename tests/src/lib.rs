@@ -5,7 +5,8 @@
 //! - [`proxy`]: a plain TCP proxy with the same knobs, for direct connections;
 //! - [`postgres`]: a throw-away PostgreSQL server;
 //! - [`workerd`]: workerd with several Workers, its logs, its heap, its crashes;
-//! - [`http`]: the client that calls those Workers.
+//! - [`http`]: the client that calls those Workers;
+//! - [`sim`]: the seeded simulation of the engine, without any of the above.
 //!
 //! Everything listens on loopback only, on free ports, and ends with its value or, at the latest,
 //! with the process.
@@ -22,6 +23,8 @@ pub mod net;
 pub mod postgres;
 pub mod process;
 pub mod proxy;
+pub mod show;
+pub mod sim;
 pub mod tunnel;
 pub mod websocket;
 pub mod workerd;

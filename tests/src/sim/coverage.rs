@@ -1,0 +1,99 @@
+//! How often interesting things happened, so that a simulation that no longer meets them is
+//! noticed.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+/// Counters by name.
+#[derive(Clone, Debug, Default)]
+pub struct Coverage {
+    counts: BTreeMap<&'static str, u64>,
+}
+
+/// What every long run must meet.
+pub const MUST_HAPPEN: [&str; 44] = [
+    "abort: answered",
+    "abort: nobody",
+    "answer: streamed",
+    "cancel: hit",
+    "cancel: missed",
+    "client: gone while waiting",
+    "client: gone while running",
+    "client: slow reader",
+    "fault: chatter",
+    "fault: cut",
+    "fault: cut before acceptance",
+    "fault: database down",
+    "fault: ghost",
+    "fault: hang",
+    "fault: killed (57P01)",
+    "fault: mischief while busy",
+    "fault: mischief while idle",
+    "fault: password changed",
+    "fault: restart",
+    "fault: tunnel denies",
+    "grant: after the first",
+    "open: hangs",
+    "open: refused",
+    "outcome: 08001",
+    "outcome: 08006",
+    "outcome: 08007",
+    "outcome: 08P01",
+    "outcome: 28P01",
+    "outcome: 53200",
+    "outcome: 53300",
+    "outcome: 53400",
+    "outcome: 57014",
+    "outcome: completed",
+    "outcome: error",
+    "outcome: refused",
+    "outcome: rolled back",
+    "outcome: unknown",
+    "probe: alive",
+    "probe: dead",
+    "probe: silence",
+    "server: copy failed",
+    "server: discard",
+    "server: refused (53300)",
+    "server: rollback",
+];
+
+impl Coverage {
+    /// It happened.
+    pub fn add(&mut self, name: &'static str) {
+        self.add_many(name, 1);
+    }
+
+    /// It happened so many times.
+    pub fn add_many(&mut self, name: &'static str, times: u64) {
+        *self.counts.entry(name).or_default() += times;
+    }
+
+    /// How often it happened.
+    #[must_use]
+    pub fn count(&self, name: &str) -> u64 {
+        self.counts.get(name).copied().unwrap_or_default()
+    }
+
+    /// Adds another run's counts.
+    pub fn merge(&mut self, other: &Self) {
+        for (name, times) in &other.counts {
+            self.add_many(name, *times);
+        }
+    }
+
+    /// What should have happened and did not.
+    #[must_use]
+    pub fn missing(&self) -> Vec<&'static str> {
+        MUST_HAPPEN.iter().copied().filter(|name| self.count(name) == 0).collect()
+    }
+}
+
+impl fmt::Display for Coverage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (name, times) in &self.counts {
+            writeln!(f, "{times:>10}  {name}")?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,25 @@
+//! Seeded simulation of the engine, a scripted server, callers, and everything between them.
+//!
+//! A seed fixes one schedule: who comes and asks for what ([`script`]), how bytes are delayed and
+//! cut, what breaks and when ([`world`]). The database is a scripted backend ([`server`]) with real
+//! start-up, transactions, COPY and error skipping. What each answer must be is not guessed: the
+//! same script runs on a fresh backend of its own, undisturbed ([`expect`]), and the answer is
+//! compared with that, message by message; what was committed is compared with what was told.
+//!
+//! [`runner`] runs many schedules and, when one breaks a rule, tells which seed repeats it.
+//! [`coverage`] counts what happened, so that a simulation that has gone stale is noticed.
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "test code: a broken simulation must fail loudly, with its seed"
+)]
+
+pub mod coverage;
+pub mod expect;
+pub mod message;
+pub mod rng;
+pub mod runner;
+pub mod script;
+pub mod server;
+pub mod world;

@@ -1,0 +1,89 @@
+//! Runs many schedules and tells about the first that breaks a rule.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use super::coverage::Coverage;
+use super::world::{self, Violation};
+
+/// A schedule that broke a rule.
+#[derive(Debug)]
+pub struct Failure {
+    /// The seed that repeats it.
+    pub seed: u64,
+    /// Schedules that ran, with this one.
+    pub runs: u64,
+    /// What it broke, with what happened before.
+    pub violation: Violation,
+}
+
+impl std::fmt::Display for Failure {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Violation { rule, detail, trace } = &self.violation;
+        for line in trace {
+            writeln!(f, "{line}")?;
+        }
+        writeln!(f, "\nrule broken: {rule}\n{detail}\nseed {}, schedule {}", self.seed, self.runs)?;
+        write!(
+            f,
+            "again: PIERHEAD_SIM_SEED={} PIERHEAD_SIM_RUNS=1 \
+             cargo test -p pierhead-tests --test simulation -- --nocapture",
+            self.seed
+        )
+    }
+}
+
+/// Runs `runs` schedules: seeds `base`, `base + 1`, and so on.
+///
+/// # Errors
+/// The first schedule that breaks a rule, run a second time for its trace.
+pub fn run_many(base: u64, runs: u64) -> Result<Coverage, Box<Failure>> {
+    let mut coverage = Coverage::default();
+    for index in 0..runs {
+        let seed = base.wrapping_add(index);
+        match run_one(seed, false) {
+            Ok(run) => coverage.merge(&run),
+            Err(first) => {
+                let violation = match run_one(seed, true) {
+                    Err(again) => again,
+                    Ok(_) => Box::new(Violation {
+                        rule: "determinism",
+                        detail: format!("only the first of two runs broke a rule: {first:?}"),
+                        trace: Vec::new(),
+                    }),
+                };
+                let violation = *violation;
+                return Err(Box::new(Failure { seed, runs: index + 1, violation }));
+            }
+        }
+    }
+    Ok(coverage)
+}
+
+fn run_one(seed: u64, traced: bool) -> Result<Coverage, Box<Violation>> {
+    let run = AssertUnwindSafe(|| world::run(seed, traced));
+    catch_unwind(run).unwrap_or_else(|panic| {
+        let text = panic.downcast_ref::<String>().map(String::as_str);
+        let text = text.or_else(|| panic.downcast_ref::<&str>().copied());
+        Err(Box::new(Violation {
+            rule: "no panic",
+            detail: text.unwrap_or("a panic without a text").to_owned(),
+            trace: Vec::new(),
+        }))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_seed_is_a_schedule() {
+        for seed in 0..20 {
+            let [first, second] = [false, true].map(|traced| world::run(seed, traced));
+            let counts = |run: Result<Coverage, Box<Violation>>| {
+                run.map(|coverage| coverage.to_string()).map_err(|v| v.detail)
+            };
+            assert_eq!(counts(first), counts(second), "seed {seed}");
+        }
+    }
+}

@@ -1,0 +1,224 @@
+//! The world around one engine: a clock, streams, a database, callers, and what goes wrong.
+//!
+//! Everything that happens is an event at a moment; events of one moment happen in the order in
+//! which they were made. All chance comes from one seed, so a seed is a schedule.
+
+mod callers;
+mod client;
+mod drain;
+mod events;
+mod faults;
+mod judge;
+mod net;
+mod plan;
+mod rest;
+mod stream;
+
+use std::collections::{BTreeMap, VecDeque};
+
+use pierhead_engine::Engine;
+use pierhead_engine::io::Input;
+use pierhead_engine::time::{Deadline, Instant};
+
+use self::client::Client;
+use self::events::Event;
+use self::plan::Plan;
+use self::stream::Stream;
+use super::coverage::Coverage;
+use super::rng::Rng;
+use super::server::database::Database;
+
+/// Events of the trace that a failure shows.
+const TRACE_LENGTH: usize = 60;
+
+/// A rule was broken.
+#[derive(Clone, Debug)]
+pub struct Violation {
+    /// Which.
+    pub rule: &'static str,
+    /// How.
+    pub detail: String,
+    /// What happened before, if it was recorded.
+    pub trace: Vec<String>,
+}
+
+/// One schedule.
+pub struct World {
+    now: u64,
+    rng: Rng,
+    plan: Plan,
+    db: Database,
+    engine: Engine,
+    events: BTreeMap<(u64, u64), Event>,
+    made: u64,
+    streams: BTreeMap<u64, Stream>,
+    clients: Vec<Client>,
+    came: usize,
+    /// When the shell will wake the engine: for its active deadline, and for the other kind.
+    alarms: [Option<Alarm>; 2],
+    /// Wakes in a row after which a deadline was still due.
+    futile: u32,
+    /// Faults are over.
+    calm: bool,
+    /// The way to the database.
+    road: Road,
+    violation: Option<Violation>,
+    trace: Option<VecDeque<String>>,
+    coverage: Coverage,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Alarm {
+    deadline: Deadline,
+    rings: u64,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Road {
+    Open,
+    Down,
+    Denied,
+}
+
+/// Runs the schedule of one seed; with `traced`, a violation tells what happened before it.
+///
+/// # Errors
+/// The rule that was broken.
+pub fn run(seed: u64, traced: bool) -> Result<Coverage, Box<Violation>> {
+    let mut world = World::new(seed, traced);
+    world.live();
+    match world.violation {
+        Some(mut violation) => {
+            violation.trace = world.trace.unwrap_or_default().into();
+            Err(Box::new(violation))
+        }
+        None => Ok(world.coverage),
+    }
+}
+
+impl World {
+    fn new(seed: u64, traced: bool) -> Self {
+        let mut rng = Rng::new(seed);
+        let mut db = Database::new();
+        let plan = Plan::draw(&mut rng, &mut db);
+        let engine = Engine::new(Instant(0), plan.settings.clone(), rng.bytes());
+        let mut world = Self {
+            now: 0,
+            rng,
+            plan,
+            db,
+            engine,
+            events: BTreeMap::new(),
+            made: 0,
+            streams: BTreeMap::new(),
+            clients: Vec::new(),
+            came: 0,
+            alarms: [None; 2],
+            futile: 0,
+            calm: false,
+            road: Road::Open,
+            violation: None,
+            trace: traced.then(VecDeque::new),
+            coverage: Coverage::default(),
+        };
+        world.note(|world| format!("{:?} {:?}", world.plan, world.db));
+        world.invite();
+        if world.plan.fault_every > 0 {
+            world.after(world.plan.fault_every, Event::Fault);
+        }
+        world.after(world.plan.horizon + 1, Event::Calm);
+        world
+    }
+
+    /// Makes something happen in `ms` milliseconds.
+    fn after(&mut self, ms: u64, event: Event) {
+        self.made += 1;
+        self.events.insert((self.now + ms, self.made), event);
+    }
+
+    /// Breaks off the run: a rule is broken.
+    fn broken(&mut self, rule: &'static str, detail: impl Into<String>) {
+        if self.violation.is_none() {
+            let detail = format!("at {} ms: {}", self.now, detail.into());
+            self.violation = Some(Violation { rule, detail, trace: Vec::new() });
+        }
+    }
+
+    /// Remembers a line for the trace.
+    fn note(&mut self, line: impl FnOnce(&Self) -> String) {
+        if self.trace.is_none() {
+            return;
+        }
+        let line = format!("{:>8}  {}", self.now, line(self));
+        if let Some(trace) = &mut self.trace {
+            if trace.len() == TRACE_LENGTH {
+                trace.pop_front();
+            }
+            trace.push_back(line);
+        }
+    }
+
+    /// Feeds the engine one input and does everything it says.
+    fn feed(&mut self, input: Input) {
+        if self.violation.is_some() {
+            return;
+        }
+        self.note(|_| format!("> {}", events::describe_input(&input)));
+        // A shell's clock may step back; the engine must not.
+        let steps_back = input != Input::TimePassed && self.rng.chance(1);
+        let step_back = if steps_back { self.rng.below(50) } else { 0 };
+        self.engine.handle(Instant(self.now.saturating_sub(step_back)), input);
+        self.drain();
+        self.set_alarms();
+    }
+
+    /// Arms what a shell would: a timer for the active deadline, an alarm for the other one.
+    fn set_alarms(&mut self) {
+        let timeouts = self.engine.poll_timeout();
+        for (index, deadline) in [timeouts.active, timeouts.housekeeping].into_iter().enumerate() {
+            if self.alarms[index].map(|alarm| alarm.deadline) == deadline {
+                continue;
+            }
+            let late = match index {
+                0 if self.rng.chance(90) => 0,
+                0 => self.rng.below(20),
+                _ => self.rng.pick(&[0, 0, 500, 5_000]),
+            };
+            self.alarms[index] = deadline
+                .map(|deadline| Alarm { deadline, rings: deadline.at.0.max(self.now) + late });
+        }
+    }
+
+    /// Lets the next thing happen, if it happens before `end`. False if there is none.
+    fn step(&mut self, end: u64, housekeeping: bool) -> bool {
+        let event = self.events.first_key_value().map(|((at, _), _)| *at);
+        let count = if housekeeping { 2 } else { 1 };
+        let alarm = self.alarms.iter().take(count).flatten().map(|alarm| alarm.rings).min();
+        let Some(next) = event.into_iter().chain(alarm).min().filter(|at| *at <= end) else {
+            return false;
+        };
+        self.now = self.now.max(next);
+        if event.is_some_and(|at| at <= next) {
+            if let Some((_, event)) = self.events.pop_first() {
+                self.happen(event);
+            }
+        } else {
+            self.wake();
+        }
+        self.violation.is_none()
+    }
+
+    /// Tells the engine that time passed, and sees to it that this was of use.
+    fn wake(&mut self) {
+        self.alarms = [None; 2];
+        self.feed(Input::TimePassed);
+        let due = self.engine.poll_timeout().active.filter(|deadline| deadline.at.0 <= self.now);
+        match due {
+            Some(deadline) if self.futile >= 2 => {
+                self.broken("livelock", format!("{deadline:?} stays due after it was served"));
+            }
+            Some(_) => self.futile += 1,
+            None => self.futile = 0,
+        }
+    }
+}
