@@ -2,7 +2,7 @@ use std::fmt;
 use std::time::Duration;
 
 use pierhead_config::ConfigError;
-use pierhead_wire::envelope::{AnswerError, Outcome, Retry, SqlState, Status};
+use pierhead_wire::envelope::{AnswerError, Blame, Outcome, Retry, SqlState, Status};
 
 use crate::DbError;
 use crate::types::{DecodeError, ParamError};
@@ -138,10 +138,14 @@ impl Error {
     /// Whether the call's time was over, seen from here or from the coordinator.
     #[must_use]
     pub fn is_timeout(&self) -> bool {
-        // From the database itself 57014 is a cancel or its own statement_timeout.
-        let gave_up = |outcome: &Outcome| outcome.sqlstate == SqlState::GAVE_UP;
+        // From the database itself 57014 is a cancel or its own statement_timeout; a session that
+        // is lost is not the caller's doing.
+        let out_of_time = |outcome: &Outcome| {
+            outcome.blame == Blame::Caller
+                && matches!(outcome.sqlstate, SqlState::OUTCOME_UNKNOWN | SqlState::GAVE_UP)
+        };
         matches!(self.kind(), Kind::Deadline { .. })
-            || self.db_error().is_none() && self.outcome().is_some_and(gave_up)
+            || self.db_error().is_none() && self.outcome().is_some_and(out_of_time)
     }
 
     /// How long to wait before a retry, if the coordinator has advice.

@@ -9,6 +9,7 @@ use futures_util::future::{Either, select};
 use js_sys::Uint8Array;
 use pierhead_wire::envelope::{AnswerError, AnswerReader, Options, Record, RequestId};
 use wasm_bindgen::{JsCast, JsValue};
+use wasm_bindgen_futures::JsFuture;
 use worker::Delay;
 
 use crate::error::Kind;
@@ -18,6 +19,9 @@ use crate::{Error, Statement, statement};
 /// How much longer than the coordinator a caller waits: the coordinator's own refusal says more than
 /// a missed deadline, and needs a trip to arrive.
 const GRACE: Duration = Duration::from_secs(1);
+
+/// How long an abort may take to arrive. An invocation that ends sooner takes the call with it.
+const ABORT_TIME: Duration = Duration::from_millis(250);
 
 /// An exchange under way. Dropped before its outcome, it is aborted.
 pub(crate) struct Exchange {
@@ -68,7 +72,7 @@ impl Exchange {
     async fn send(&mut self, request: &[u8]) -> Result<(), Error> {
         let call = self.coordinator.start(request, &self.alive)?;
         let answer = self.deadline.within(async { call.await.map_err(platform) }).await;
-        let answer = self.note_failure(answer)?;
+        let answer = self.note_failure(answer).await?;
         match answer.dyn_into::<Uint8Array>() {
             Ok(bytes) => {
                 self.over = true;
@@ -114,27 +118,41 @@ impl Exchange {
     async fn read(&mut self) -> Result<Option<Bytes>, Error> {
         let Source::Stream { reader, .. } = &mut self.source else { return Ok(None) };
         let bytes = self.deadline.within(reader.read()).await;
-        Ok(self.note_failure(bytes)?.map(Bytes::from))
+        Ok(self.note_failure(bytes).await?.map(Bytes::from))
     }
 
-    /// Where the platform failed there is nobody to abort at.
-    fn note_failure<T>(&mut self, result: Result<T, Error>) -> Result<T, Error> {
+    /// A missed deadline is told to the coordinator; where the platform failed there is nobody to
+    /// tell.
+    async fn note_failure<T>(&mut self, result: Result<T, Error>) -> Result<T, Error> {
         if let Err(error) = &result {
+            if matches!(error.kind(), Kind::Deadline { .. })
+                && let Some(abort) = self.stop()
+            {
+                select(abort, Box::pin(Delay::from(ABORT_TIME))).await;
+            }
             self.over |= matches!(error.kind(), Kind::Platform(_));
         }
         result
+    }
+
+    /// Stops what is under way; the call that does so is on its way when this returns.
+    fn stop(&mut self) -> Option<JsFuture> {
+        if std::mem::replace(&mut self.over, true) {
+            return None;
+        }
+        if let Source::Stream { reader, .. } = &self.source {
+            reader.cancel_and_forget();
+        }
+        self.coordinator.start_abort(self.id.0)
     }
 }
 
 impl Drop for Exchange {
     fn drop(&mut self) {
-        if !self.over {
-            self.coordinator.abort_and_forget(self.id.0);
+        if let Some(abort) = self.stop() {
+            rpc::forget(abort);
         }
-        if let Source::Stream { reader, stream } = &self.source {
-            if !self.over {
-                reader.cancel_and_forget();
-            }
+        if let Source::Stream { stream, .. } = &self.source {
             rpc::dispose(stream);
         }
     }

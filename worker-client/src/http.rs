@@ -90,7 +90,7 @@ mod tests {
         let outcome = Outcome {
             status: Status::Refused,
             sqlstate,
-            blame: Blame::Pierhead,
+            blame: if sqlstate == SqlState::GAVE_UP { Blame::Caller } else { Blame::Pierhead },
             retry,
             retry_after_ms,
             ..Outcome::completed(0, 0)

@@ -76,11 +76,10 @@ impl Coordinator {
         Ok(future(&promise))
     }
 
-    /// Calls `abort` and does not wait: whether it arrives makes no difference here.
-    pub(crate) fn abort_and_forget(&self, request_id: [u8; 16]) {
-        if let Ok(promise) = self.abort(&Uint8Array::from(request_id.as_slice())) {
-            forget(&promise);
-        }
+    /// Calls `abort`, if the platform lets it.
+    pub(crate) fn start_abort(&self, request_id: [u8; 16]) -> Option<JsFuture> {
+        let promise = self.abort(&Uint8Array::from(request_id.as_slice())).ok()?;
+        Some(future(&promise))
     }
 }
 
@@ -118,7 +117,7 @@ impl Reader {
 
     pub(crate) fn cancel_and_forget(&self) {
         if let Ok(promise) = self.raw.cancel() {
-            forget(&promise);
+            forget(future(&promise));
         }
     }
 }
@@ -152,8 +151,8 @@ fn future(thenable: &JsValue) -> JsFuture {
     JsFuture::from(Promise::resolve(thenable))
 }
 
-fn forget(thenable: &JsValue) {
-    let future = future(thenable);
+/// Waits in the background: whether it arrives makes no difference here.
+pub(crate) fn forget(future: JsFuture) {
     spawn_local(async move {
         let _ = future.await;
     });

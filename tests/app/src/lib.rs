@@ -14,6 +14,7 @@
 //! | `GET /error?sql=` | runs `sql`; answers like `/query` |
 //! | `GET /response?sql=` | runs `sql`; answers an error as [`Error::to_response`] does |
 //! | `GET /deadline?seconds=` | sleeps in the database; answers the error and `elapsed_ms` |
+//! | `GET /abandon?sql=&how=` | runs `sql` and does not wait for it: `how=return` ends the invocation, as a caller that dies does; `how=drop` drops the call |
 //! | `GET /big?mb=&rate=` | streams `mb` MiB of rows, read at `rate` MB/s (0: at once) |
 //! | `GET /typed` | every supported Rust type there and back |
 //!
@@ -28,10 +29,12 @@ mod typed;
 
 use std::time::Duration;
 
+use futures_util::future::select;
 use pierhead_client::{Database, Error, Statement, ToParam};
 use serde::Deserialize;
 use serde_json::{Value, json};
-use worker::{Context, Env, Request, Response, Result, Url, event};
+use worker::wasm_bindgen_futures::spawn_local;
+use worker::{Context, Delay, Env, Request, Response, Result, Url, event};
 
 use crate::param::Param;
 
@@ -67,6 +70,7 @@ async fn fetch(mut request: Request, env: Env, _context: Context) -> Result<Resp
             Err(error) => error.to_response(),
         },
         "/deadline" => deadline(&database, &url).await,
+        "/abandon" => abandon(database, &url).await,
         "/big" => big::big(&database, number(&url, "mb", 50), number(&url, "rate", 10)).await,
         "/typed" => Response::from_json(&typed::report(&database).await),
         _ => Response::error("no such endpoint; see the list in tests/app/src/lib.rs", 404),
@@ -153,4 +157,21 @@ async fn deadline(database: &Database, url: &Url) -> Result<Response> {
     let elapsed = worker::Date::now().as_millis() - started;
     let error = result.err().map(|error| report::describe(&error));
     Response::from_json(&json!({"elapsed_ms": elapsed, "error": error}))
+}
+
+/// How long an abandoned call is left to arrive.
+const ABANDON_AFTER: Duration = Duration::from_millis(200);
+
+async fn abandon(database: Database, url: &Url) -> Result<Response> {
+    let sql = parameter(url, "sql").unwrap_or_else(|| "select pg_sleep(60)".to_owned());
+    let call = Box::pin(async move { database.query(&sql, &[]).await.map(drop) });
+    let pause = || Box::pin(Delay::from(ABANDON_AFTER));
+    if parameter(url, "how").as_deref() == Some("drop") {
+        drop(select(call, pause()).await);
+    } else {
+        spawn_local(async { drop(call.await) });
+    }
+    // An invocation that ends at once takes its unsent messages with it.
+    pause().await;
+    Response::from_json(&json!({"abandoned": true}))
 }
