@@ -9,7 +9,39 @@
     reason = "test code: a failed step must fail the test, at the place where it failed"
 )]
 
+#[path = "live/alarm.rs"]
+mod alarm;
+#[path = "live/app.rs"]
+mod app;
+#[path = "live/auth.rs"]
+mod auth;
+#[path = "live/crash.rs"]
+mod crash;
+#[path = "live/crowd.rs"]
+mod crowd;
+#[path = "live/deadline.rs"]
+mod deadline;
+#[path = "live/direct.rs"]
+mod direct;
+#[path = "live/errors.rs"]
+mod errors;
+#[path = "live/examples.rs"]
+mod examples;
+#[path = "live/faults.rs"]
+mod faults;
 #[path = "live/harness.rs"]
 mod harness;
+#[path = "live/large.rs"]
+mod large;
+#[path = "live/load.rs"]
+mod load;
+#[path = "live/round_trip.rs"]
+mod round_trip;
+#[path = "live/state.rs"]
+mod state;
 #[path = "live/tunnel.rs"]
 mod tunnel;
+#[path = "live/types.rs"]
+mod types;
+#[path = "live/world.rs"]
+mod world;

@@ -32,6 +32,8 @@ pub struct Settings {
     pub answer: Answer,
     /// While true, nothing is passed from the database to clients.
     pub paused: bool,
+    /// Bytes per second that one stream brings from the database; `None` means as fast as it goes.
+    pub bytes_per_second: Option<u64>,
     /// Every stream is cut after this many bytes from the database, counted from its start.
     pub cut_each_after: Option<u64>,
 }
@@ -61,6 +63,7 @@ impl Knobs {
             handshake_delay: Duration::ZERO,
             answer: Answer::Accept,
             paused: false,
+            bytes_per_second: None,
             cut_each_after: None,
         };
         Self {
@@ -109,6 +112,14 @@ impl Knobs {
     /// over all streams from now on. That byte is the last one passed; 0 cuts at the next byte.
     pub fn cut_after(&self, bytes: u64) {
         *self.cut_once.lock().unwrap() = Some(bytes);
+    }
+
+    /// How long bytes from the database hold up those behind them.
+    pub(crate) fn pace(&self, bytes: usize) -> Duration {
+        match self.settings.borrow().bytes_per_second {
+            Some(rate) => Duration::from_secs_f64(bytes as f64 / rate as f64),
+            None => Duration::ZERO,
+        }
     }
 
     /// Half a round trip.

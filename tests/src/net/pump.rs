@@ -1,13 +1,13 @@
 //! The half of a stream that the tunnel and the plain proxy have in common.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::BytesMut;
 use tokio::io::AsyncReadExt as _;
 use tokio::net::tcp::OwnedReadHalf;
 use tokio::time::timeout;
 
-use super::{Counters, Cut, Knobs, Line};
+use super::{Counters, Cut, Knobs, Line, sleep_until};
 
 /// How long a client whose stream has ended may take to end its connection. Dropping the socket
 /// at once would reset it and could destroy bytes that it has not read yet.
@@ -29,9 +29,12 @@ pub(crate) async fn from_database(
     counters: &Counters,
 ) {
     let mut passed = 0;
+    let mut free = Instant::now();
     loop {
+        sleep_until(free).await;
         let mut buffer = BytesMut::with_capacity(chunk);
         let Ok(count @ 1..) = database.read_buf(&mut buffer).await else { break };
+        free = free.max(Instant::now()) + knobs.pace(count);
         match knobs.allow(passed, count) {
             Cut::No => down.send(buffer.freeze(), knobs.one_way()).await,
             Cut::After(left) => {

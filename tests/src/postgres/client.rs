@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
+use tokio_postgres::error::SqlState;
 use tokio_postgres::{Client, Config, NoTls};
 
 use super::{DATABASE, PASSWORD, Postgres, ROLES};
@@ -21,7 +22,10 @@ impl Postgres {
         // The sample database does not exist before the first start has made it.
         let client = match self.connect_as("postgres", &self.admin_password, DATABASE).await {
             Ok(client) => client,
-            Err(_) => self.connect_as("postgres", &self.admin_password, "postgres").await?,
+            Err(error) if is_missing_database(&error) => {
+                self.connect_as("postgres", &self.admin_password, "postgres").await?
+            }
+            Err(error) => return Err(error),
         };
         let client = Arc::new(client);
         *kept = Some(client.clone());
@@ -100,6 +104,14 @@ impl Postgres {
         admin.batch_execute(&format!("create database {DATABASE}")).await?;
         drop(admin);
         let sample = self.connect_as("postgres", &self.admin_password, DATABASE).await?;
-        Ok(sample.batch_execute(include_str!("sample.sql")).await?)
+        sample.batch_execute(include_str!("sample.sql")).await?;
+        // The first start had no sample database to keep a connection to.
+        *self.control.lock().await = None;
+        Ok(())
     }
+}
+
+fn is_missing_database(error: &anyhow::Error) -> bool {
+    let error = error.downcast_ref::<tokio_postgres::Error>();
+    error.and_then(tokio_postgres::Error::code) == Some(&SqlState::UNDEFINED_DATABASE)
 }

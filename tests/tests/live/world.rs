@@ -1,0 +1,438 @@
+//! The scene of a live test: PostgreSQL, a way to it, and workerd with the coordinator and the
+//! test Worker, started in one line.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use pierhead_tests::http::{Http, encode};
+use pierhead_tests::net::{Limits, Stats};
+use pierhead_tests::postgres::{DATABASE, PASSWORD, Postgres, PostgresConfig};
+use pierhead_tests::proxy::TcpProxy;
+use pierhead_tests::tunnel::{Access, Tunnel, TunnelConfig};
+use pierhead_tests::workerd::{Worker, Workerd, WorkerdConfig, built};
+use serde_json::Value;
+use tokio::runtime::Runtime;
+use tokio::sync::OnceCell;
+
+use crate::app::App;
+
+/// Longer than anything that happens by itself soon, on a busy machine.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(15);
+
+/// Runs a story. All run in one runtime, so that they can share a PostgreSQL and its control
+/// connection.
+pub(crate) fn live<T>(story: impl Future<Output = T>) -> T {
+    static RUNTIME: std::sync::OnceLock<Runtime> = std::sync::OnceLock::new();
+    RUNTIME.get_or_init(|| Runtime::new().unwrap()).block_on(story)
+}
+
+/// The server of all worlds that do not need one of their own.
+async fn shared_postgres() -> Arc<Postgres> {
+    static SHARED: OnceCell<Arc<Postgres>> = OnceCell::const_new();
+    let start = async || {
+        let config = PostgresConfig { max_connections: 300, ..PostgresConfig::default() };
+        Arc::new(Postgres::start(config).await.unwrap())
+    };
+    SHARED.get_or_init(start).await.clone()
+}
+
+/// What to start. Calls about a database are about the one named last.
+pub(crate) struct Setup {
+    databases: Vec<Database>,
+    own_postgres: Option<PostgresConfig>,
+    access: Option<Access>,
+    examples: bool,
+    silent: bool,
+    trust: bool,
+    verbose: bool,
+    workerd: WorkerdConfig,
+}
+
+struct Database {
+    name: String,
+    user: &'static str,
+    password: Option<String>,
+    /// `tunnel=…` and what depends on it.
+    way: Way,
+    keys: String,
+    secrets: Vec<(&'static str, String)>,
+    /// Instead of everything else.
+    url: Option<String>,
+}
+
+enum Way {
+    Tunnel,
+    Direct {
+        tls: &'static str,
+    },
+    /// Straight to the server, because a certificate is for its name.
+    DirectLocalhost {
+        tls: &'static str,
+    },
+}
+
+impl Setup {
+    /// Database `main`, user `scram_user`, through the tunnel.
+    pub(crate) fn new() -> Self {
+        let setup = Self {
+            databases: Vec::new(),
+            own_postgres: None,
+            access: None,
+            examples: false,
+            silent: false,
+            trust: false,
+            verbose: false,
+            workerd: WorkerdConfig::new(),
+        };
+        setup.database("main")
+    }
+
+    /// Another database.
+    pub(crate) fn database(mut self, name: &str) -> Self {
+        self.databases.push(Database {
+            name: name.into(),
+            user: "scram_user",
+            password: Some(PASSWORD.into()),
+            way: Way::Tunnel,
+            keys: String::new(),
+            secrets: Vec::new(),
+            url: None,
+        });
+        self
+    }
+
+    fn last(&mut self) -> &mut Database {
+        self.databases.last_mut().unwrap()
+    }
+
+    pub(crate) fn user(mut self, user: &'static str) -> Self {
+        self.last().user = user;
+        self
+    }
+
+    pub(crate) fn password(mut self, password: Option<&str>) -> Self {
+        self.last().password = password.map(String::from);
+        self
+    }
+
+    /// Keys of the URL, `a=b&c=d`.
+    pub(crate) fn keys(mut self, keys: &str) -> Self {
+        self.last().keys.push_str(&format!("&{keys}"));
+        self
+    }
+
+    /// The whole URL, right or wrong.
+    pub(crate) fn url(mut self, url: &str) -> Self {
+        self.last().url = Some(url.into());
+        self
+    }
+
+    /// Over TCP, through the proxy.
+    pub(crate) fn direct(mut self, tls: &'static str) -> Self {
+        self.last().way = Way::Direct { tls };
+        self
+    }
+
+    /// Over TCP, to `localhost`.
+    pub(crate) fn direct_localhost(mut self, tls: &'static str) -> Self {
+        self.last().way = Way::DirectLocalhost { tls };
+        self
+    }
+
+    /// What the coordinator presents to the tunnel.
+    pub(crate) fn service_token(mut self, id: &str, secret: &str) -> Self {
+        self.last().secrets.push(("ACCESS_CLIENT_ID", id.into()));
+        self.last().secrets.push(("ACCESS_CLIENT_SECRET", secret.into()));
+        self
+    }
+
+    /// What the tunnel accepts.
+    pub(crate) fn access(mut self, id: &str, secret: &str) -> Self {
+        self.access = Some(Access { client_id: id.into(), client_secret: secret.into() });
+        self
+    }
+
+    /// A server for this world alone, which it may stop.
+    pub(crate) fn own_postgres(mut self, config: PostgresConfig) -> Self {
+        self.own_postgres = Some(config);
+        self
+    }
+
+    /// workerd trusts the server's certificate.
+    pub(crate) fn trust(mut self) -> Self {
+        self.trust = true;
+        self
+    }
+
+    /// The examples run too, by their names.
+    pub(crate) fn examples(mut self) -> Self {
+        self.examples = true;
+        self
+    }
+
+    /// Binds `SILENT` in the test Worker: a coordinator that never answers.
+    pub(crate) fn silent_coordinator(mut self) -> Self {
+        self.silent = true;
+        self
+    }
+
+    /// The coordinator logs every step.
+    #[allow(dead_code, reason = "for whoever looks for a bug")]
+    pub(crate) fn verbose(mut self) -> Self {
+        self.verbose = true;
+        self
+    }
+
+    pub(crate) fn inspector(mut self) -> Self {
+        self.workerd = self.workerd.inspector();
+        self
+    }
+
+    pub(crate) fn crash_control(mut self) -> Self {
+        self.workerd = self.workerd.crash_control();
+        self
+    }
+
+    /// Starts it all; returns when it listens. No session is open then.
+    pub(crate) async fn start(self) -> World {
+        static WORLDS: AtomicUsize = AtomicUsize::new(0);
+        let application = format!("world-{}", WORLDS.fetch_add(1, Ordering::Relaxed));
+        let postgres = match &self.own_postgres {
+            Some(config) => Arc::new(Postgres::start(config.clone()).await.unwrap()),
+            None => shared_postgres().await,
+        };
+        let mut tunnel = TunnelConfig::new(postgres.addr());
+        tunnel.access = self.access.clone();
+        let tunnel = Tunnel::start(tunnel).unwrap();
+        let proxy = TcpProxy::start(postgres.addr(), Limits::default()).unwrap();
+
+        let mut variables = Vec::new();
+        let mut secrets = vec![PASSWORD.to_owned(), encode(PASSWORD), "secret-ü".to_owned()];
+        for database in &self.databases {
+            let variable = format!("PIERHEAD_DB_{}", database.name.to_uppercase());
+            let url = database.url(&postgres, &tunnel, &proxy, &application);
+            variables.push((variable.clone(), url));
+            if let Some(password) = &database.password {
+                variables.push((format!("{variable}_PASSWORD"), password.clone()));
+                secrets.push(password.clone());
+            }
+            for (name, value) in &database.secrets {
+                variables.push((format!("{variable}_{name}"), value.clone()));
+                secrets.push(value.clone());
+            }
+        }
+        if self.verbose {
+            variables.push(("PIERHEAD_LOG".into(), "debug".into()));
+        }
+        let mut app = app();
+        let mut config = self.workerd.worker(coordinator(&variables)).worker(peek());
+        if self.silent {
+            app = app.namespace("SILENT", "Pierhead", "silent");
+            config = config.worker(silent());
+        }
+        config = config.worker(app);
+        if self.examples {
+            config = config.worker(bound()).worker(embedded(&variables));
+        }
+        if self.trust {
+            config = config.trust(postgres.ca().unwrap());
+        }
+        let workerd = Workerd::start(config).await.unwrap();
+        World { postgres, tunnel, proxy, workerd, application, secrets }
+    }
+}
+
+impl Database {
+    fn url(
+        &self,
+        postgres: &Postgres,
+        tunnel: &Tunnel,
+        proxy: &TcpProxy,
+        application: &str,
+    ) -> String {
+        if let Some(url) = &self.url {
+            return url.clone();
+        }
+        let (host, way) = match self.way {
+            Way::Tunnel => {
+                let tunnel_url = encode(&tunnel.url());
+                ("db.invalid".to_owned(), format!("tunnel=cloudflared&tunnel_url={tunnel_url}"))
+            }
+            Way::Direct { tls } => (proxy.addr().to_string(), format!("tunnel=direct&tls={tls}")),
+            Way::DirectLocalhost { tls } => {
+                let host = format!("localhost:{}", postgres.addr().port());
+                (host, format!("tunnel=direct&tls={tls}"))
+            }
+        };
+        let (user, keys) = (self.user, &self.keys);
+        format!("postgres://{user}@{host}/{DATABASE}?{way}&application_name={application}{keys}")
+    }
+}
+
+fn coordinator(variables: &[(String, String)]) -> Worker {
+    let directory = built("coordinator").unwrap();
+    let worker = Worker::from_directory("coordinator", directory).durable_object("Pierhead");
+    with_variables(worker, variables)
+}
+
+fn app() -> Worker {
+    let worker = Worker::from_directory("app", built("app").unwrap());
+    worker.namespace("PIERHEAD", "Pierhead", "coordinator")
+}
+
+fn bound() -> Worker {
+    let worker = Worker::from_directory("bound", built("bound").unwrap());
+    worker.namespace("PIERHEAD", "Pierhead", "coordinator")
+}
+
+fn embedded(variables: &[(String, String)]) -> Worker {
+    let worker = Worker::from_directory("embedded", built("embedded").unwrap())
+        .durable_object("Pierhead")
+        .namespace("PIERHEAD", "Pierhead", "embedded");
+    with_variables(worker, variables)
+}
+
+fn with_variables(worker: Worker, variables: &[(String, String)]) -> Worker {
+    variables.iter().fold(worker, |worker, (name, value)| worker.text(name, value))
+}
+
+/// Fetches the status page of an object, which only a binding reaches.
+fn peek() -> Worker {
+    const SCRIPT: &str = r#"
+export default {
+  fetch(request, env) {
+    const name = new URL(request.url).searchParams.get("db");
+    return env.PIERHEAD.getByName(name).fetch("http://object/status");
+  },
+};
+"#;
+    Worker::from_script("peek", SCRIPT).namespace("PIERHEAD", "Pierhead", "coordinator")
+}
+
+/// A coordinator that never answers; the Worker in front of it tells how often it was aborted.
+fn silent() -> Worker {
+    const SCRIPT: &str = r#"
+import { DurableObject } from "cloudflare:workers";
+export class Pierhead extends DurableObject {
+  #aborted = 0;
+  exchange() { return new Promise((resolve) => setTimeout(resolve, 60_000)); }
+  abort() { this.#aborted += 1; }
+  fetch() { return new Response(String(this.#aborted)); }
+}
+export default { fetch: (request, env) => env.SELF.getByName("main").fetch(request) };
+"#;
+    Worker::from_script("silent", SCRIPT)
+        .durable_object("Pierhead")
+        .namespace("SELF", "Pierhead", "silent")
+}
+
+/// A running scene. When it ends well, it checks what must hold in every story: no violation in
+/// tunnel and proxy, no secret in workerd's log.
+pub(crate) struct World {
+    pub(crate) postgres: Arc<Postgres>,
+    pub(crate) tunnel: Tunnel,
+    pub(crate) proxy: TcpProxy,
+    pub(crate) workerd: Workerd,
+    /// `application_name` of this world's sessions.
+    pub(crate) application: String,
+    secrets: Vec<String>,
+}
+
+impl World {
+    /// The test Worker, asking database `main`.
+    pub(crate) fn app(&self) -> App {
+        App::new(self.workerd.http("app").unwrap(), "main")
+    }
+
+    /// The test Worker, asking another database.
+    pub(crate) fn app_of(&self, database: &str) -> App {
+        App::new(self.workerd.http("app").unwrap(), database)
+    }
+
+    /// A client of any Worker.
+    pub(crate) fn http(&self, worker: &str) -> Http {
+        self.workerd.http(worker).unwrap()
+    }
+
+    /// The coordinator's counters.
+    pub(crate) async fn status(&self) -> Value {
+        let peek = self.workerd.http("peek").unwrap();
+        peek.get("/?db=main").await.unwrap().ok().unwrap().json().unwrap()
+    }
+
+    /// Waits until the coordinator's counters look so.
+    pub(crate) async fn until_status(&self, what: &str, looks: impl Fn(&Value) -> bool) -> Value {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let status = self.status().await;
+            if looks(&status) {
+                return status;
+            }
+            assert!(Instant::now() < deadline, "never {what}: {status}");
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+
+    /// The tunnel's counters.
+    pub(crate) fn stats(&self) -> Stats {
+        self.tunnel.stats()
+    }
+
+    /// At most this many streams may be open at once, from now on.
+    pub(crate) fn limit_streams(&self, streams: usize) {
+        let limits = Limits { streams: Some(streams), ..Limits::default() };
+        self.tunnel.counters().set_limits(limits.clone());
+        self.proxy.counters().set_limits(limits);
+    }
+
+    /// This world's sessions at the database.
+    pub(crate) async fn sessions(&self) -> usize {
+        self.postgres.sessions(&self.application).await.unwrap()
+    }
+
+    /// Waits until the database has exactly this many sessions of this world.
+    pub(crate) async fn until_sessions(&self, count: usize) {
+        self.postgres.wait_for_sessions(&self.application, count, PATIENCE).await.unwrap();
+    }
+
+    /// Sessions of this world that run a statement right now.
+    pub(crate) async fn busy_sessions(&self) -> i64 {
+        let sql = "select count(*) from pg_stat_activity \
+                   where application_name = $1 and state = 'active'";
+        let control = self.postgres.control().await.unwrap();
+        control.query_one(sql, &[&self.application]).await.unwrap().get(0)
+    }
+
+    /// Waits until exactly this many sessions run a statement.
+    pub(crate) async fn until_busy(&self, count: i64) {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let busy = self.busy_sessions().await;
+            if busy == count {
+                return;
+            }
+            assert!(Instant::now() < deadline, "{busy} sessions are busy, wanted {count}");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+}
+
+impl Drop for World {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!(
+                "--- tunnel: {:#?}\n--- proxy: {:#?}",
+                self.tunnel.stats(),
+                self.proxy.stats()
+            );
+            return;
+        }
+        self.tunnel.assert_clean();
+        self.proxy.assert_clean();
+        let log = self.workerd.log().text();
+        for secret in &self.secrets {
+            assert!(!log.contains(secret.as_str()), "a secret is in workerd's log");
+        }
+    }
+}
