@@ -85,7 +85,10 @@ impl Engine {
                 let client = *client;
                 exchange.answered = true;
                 let turn = exchange_turn(exchange, &piece);
-                self.forward(client, chunk, &piece);
+                // A message that does not fit may answer somebody else.
+                if !matches!(turn, Turn::Wrong(_)) {
+                    self.forward(client, chunk, &piece);
+                }
                 self.remember_parameter(id, &piece);
                 self.exchange_turned(id, client, turn);
             }

@@ -11,7 +11,7 @@ pub struct Coverage {
 }
 
 /// What every long run must meet.
-pub const MUST_HAPPEN: [&str; 44] = [
+pub const MUST_HAPPEN: [&str; 47] = [
     "abort: answered",
     "abort: nobody",
     "answer: streamed",
@@ -20,6 +20,7 @@ pub const MUST_HAPPEN: [&str; 44] = [
     "client: gone while waiting",
     "client: gone while running",
     "client: slow reader",
+    "engine: SCRAM key derived",
     "fault: chatter",
     "fault: cut",
     "fault: cut before acceptance",
@@ -31,6 +32,8 @@ pub const MUST_HAPPEN: [&str; 44] = [
     "fault: mischief while idle",
     "fault: password changed",
     "fault: restart",
+    "fault: role dropped",
+    "fault: TLS off",
     "fault: tunnel denies",
     "grant: after the first",
     "open: hangs",

@@ -27,7 +27,7 @@ pub(super) enum Dialogue {
     /// Waits for the hash.
     Md5([u8; 4]),
     /// Waits for the client's first message.
-    ScramFirst { salt: [u8; 16], iterations: u32 },
+    ScramFirst { salt: [u8; 16], nonce: [u8; 16], iterations: u32 },
     /// Waits for the client's proof.
     ScramFinal { salt: [u8; 16], iterations: u32, nonce: String, first_bare: String, first: String },
 }
@@ -44,8 +44,13 @@ pub(super) enum Step {
 }
 
 impl Dialogue {
-    /// Asks the first question; `None` when there is none.
-    pub(super) fn begin(method: Method, salt: [u8; 16], out: &mut Vec<u8>) -> Option<Self> {
+    /// Asks the first question; `None` when there is none. `nonce` must differ between sessions.
+    pub(super) fn begin(
+        method: Method,
+        salt: [u8; 16],
+        nonce: [u8; 16],
+        out: &mut Vec<u8>,
+    ) -> Option<Self> {
         match method {
             Method::Trust => None,
             Method::Cleartext => {
@@ -53,7 +58,7 @@ impl Dialogue {
                 Some(Self::Cleartext)
             }
             Method::Md5 => {
-                let salt = [salt[0], salt[1], salt[2], salt[3]];
+                let salt = [nonce[0], nonce[1], nonce[2], nonce[3]];
                 put(out, b'R', |out| {
                     out.extend(5u32.to_be_bytes());
                     out.extend(salt);
@@ -66,7 +71,7 @@ impl Dialogue {
                     put_cstr(out, "SCRAM-SHA-256");
                     out.push(0);
                 });
-                Some(Self::ScramFirst { salt, iterations })
+                Some(Self::ScramFirst { salt, nonce, iterations })
             }
         }
     }
@@ -84,7 +89,9 @@ impl Dialogue {
                 );
                 decide(take_cstr(&mut body) == hash)
             }
-            Self::ScramFirst { salt, iterations } => scram_first(salt, iterations, body, out),
+            Self::ScramFirst { salt, nonce, iterations } => {
+                scram_first(salt, nonce, iterations, body, out)
+            }
             Self::ScramFinal { salt, iterations, nonce, first_bare, first } => {
                 let exchange = ScramExchange { salt, iterations, nonce, first_bare, first };
                 exchange.finish(password, body, out)
@@ -97,7 +104,13 @@ fn decide(right: bool) -> Step {
     if right { Step::Accepted } else { Step::Denied("the password is wrong") }
 }
 
-fn scram_first(salt: [u8; 16], iterations: u32, mut body: &[u8], out: &mut Vec<u8>) -> Step {
+fn scram_first(
+    salt: [u8; 16],
+    nonce: [u8; 16],
+    iterations: u32,
+    mut body: &[u8],
+    out: &mut Vec<u8>,
+) -> Step {
     if take_cstr(&mut body) != "SCRAM-SHA-256" || body.len() < 4 {
         return Step::Denied("the mechanism was not offered");
     }
@@ -108,7 +121,7 @@ fn scram_first(salt: [u8; 16], iterations: u32, mut body: &[u8], out: &mut Vec<u
     let Some(theirs) = first_bare.split(',').find_map(|part| part.strip_prefix("r=")) else {
         return Step::Denied("the client sent no nonce");
     };
-    let nonce = format!("{theirs}{}", BASE64.encode(&salt[..9]));
+    let nonce = format!("{theirs}{}", BASE64.encode(&nonce[..9]));
     let first = format!("r={nonce},s={},i={iterations}", BASE64.encode(salt));
     put(out, b'R', |out| {
         out.extend(11u32.to_be_bytes());

@@ -73,6 +73,8 @@ pub enum Mischief {
     ExtraError,
     /// A message of a type that does not exist.
     UnknownType,
+    /// A message of a type that answers nothing any client may ask.
+    WrongType,
     /// A length that cannot be.
     BadLength,
     /// Half of a message, then the end.
@@ -81,12 +83,13 @@ pub enum Mischief {
 
 impl Mischief {
     /// All of them.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::ExtraReady,
         Self::ExtraComplete,
         Self::ExtraRow,
         Self::ExtraError,
         Self::UnknownType,
+        Self::WrongType,
         Self::BadLength,
         Self::HalfMessage,
     ];
@@ -247,6 +250,7 @@ impl Backend {
             Mischief::ExtraRow => put(out, b'D', |out| out.extend([0, 0])),
             Mischief::ExtraError => put_report(out, b'E', "ERROR", "XX000", "out of nowhere"),
             Mischief::UnknownType => put(out, 0xf7, |out| out.extend([1, 2, 3])),
+            Mischief::WrongType => put(out, b'V', |out| out.extend(u32::MAX.to_be_bytes())),
             Mischief::BadLength => out.extend([b'C', 0, 0, 0, 2, 0]),
             Mischief::HalfMessage => {
                 out.extend([b'C', 0, 0, 0, 40, b'S', b'E']);

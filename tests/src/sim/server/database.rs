@@ -9,6 +9,8 @@ use super::auth::Method;
 pub struct Database {
     /// How it wants to be convinced.
     pub auth: Method,
+    /// The salt of the role's SCRAM secret, the same for every session.
+    pub salt: [u8; 16],
     /// The only role.
     pub user: String,
     /// Its password.
@@ -64,6 +66,7 @@ impl Database {
     pub fn new() -> Self {
         Self {
             auth: Method::Trust,
+            salt: *b"simulated salt..",
             user: "sim".into(),
             password: "geheim".into(),
             committed: BTreeMap::new(),

@@ -46,7 +46,7 @@ impl Backend {
         if !db.refuses_late && !self.take_place(db) {
             return;
         }
-        match Dialogue::begin(db.auth, self.salt, &mut self.output) {
+        match Dialogue::begin(db.auth, db.salt, self.salt, &mut self.output) {
             Some(dialogue) => self.phase = Phase::Auth(dialogue),
             None => self.welcome(db),
         }

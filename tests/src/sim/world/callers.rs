@@ -57,7 +57,13 @@ impl World {
     fn add_client(&mut self, script: Script) {
         let impatient = self.rng.chance(self.plan.impatient);
         let remaining = if impatient { self.rng.pick(&[20, 300, 2_000, 60_000]) } else { 0 };
-        let id: [u8; 16] = self.rng.bytes();
+        let mut id: [u8; 16] = self.rng.bytes();
+        if self.rng.chance(2)
+            && let Some(last) = self.clients.last()
+        {
+            // Ids must be random; one that is in use is refused.
+            id = last.request_id;
+        }
         let request = Request {
             remaining_ms: u32::try_from(remaining).unwrap_or(0),
             id: RequestId(id),

@@ -67,6 +67,8 @@ impl World {
     pub(super) fn repair(&mut self) {
         self.road = Road::Open;
         self.db.starting = false;
+        self.db.tls = true;
+        "sim".clone_into(&mut self.db.user);
         "geheim".clone_into(&mut self.db.password);
     }
 }

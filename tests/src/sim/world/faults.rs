@@ -70,7 +70,7 @@ impl World {
             Fault::Restart => self.restart(),
             Fault::Down => self.block(Road::Down, "fault: database down"),
             Fault::Denied => self.block(Road::Denied, "fault: tunnel denies"),
-            Fault::Password => self.change_password(),
+            Fault::Password => self.lock_out(),
             Fault::Ghost => self.ghost(),
         }
     }
@@ -206,9 +206,8 @@ impl World {
             }
             return;
         }
-        let Some(id) = self.any_stream(|s| {
-            s.life == Life::Open && !s.hung && !s.server_ended && s.backend.is_ready()
-        }) else {
+        let Some(id) = self.any_stream(|s| s.life == Life::Open && !s.hung && !s.server_ended)
+        else {
             return;
         };
         if open(self.streams.get(&id).and_then(|s| s.holder), &self.clients) {
@@ -265,9 +264,22 @@ impl World {
         self.after(wait, Event::Repaired);
     }
 
-    fn change_password(&mut self) {
-        self.coverage.add("fault: password changed");
-        "anders".clone_into(&mut self.db.password);
+    /// Nobody can log in any more.
+    fn lock_out(&mut self) {
+        match self.rng.below(3) {
+            0 => {
+                self.coverage.add("fault: role dropped");
+                "niemand".clone_into(&mut self.db.user);
+            }
+            1 => {
+                self.coverage.add("fault: TLS off");
+                self.db.tls = false;
+            }
+            _ => {
+                self.coverage.add("fault: password changed");
+                "anders".clone_into(&mut self.db.password);
+            }
+        }
         let wait = self.rng.pick(&[50, 1_000, 6_000]);
         self.after(wait, Event::Repaired);
     }

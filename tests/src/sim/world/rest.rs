@@ -103,7 +103,13 @@ impl World {
         self.coverage.add_many("server: discard", seen.discards);
         self.coverage.add_many("server: rollback", seen.rollbacks);
         self.coverage.add_many("server: copy failed", seen.copies_failed);
-        let counters = self.engine.status().counters;
+        let status = self.engine.status();
+        if status.scram_derivations > 1 {
+            let detail = format!("{} derivations for one salt", status.scram_derivations);
+            self.broken("thrift", detail);
+        }
+        self.coverage.add_many("engine: SCRAM key derived", status.scram_derivations);
+        let counters = status.counters;
         self.coverage.add_many("engine: retries", counters.retries);
         self.coverage.add_many("engine: resets", counters.resets);
         self.coverage.add_many("engine: orphans", counters.orphans);
