@@ -266,7 +266,11 @@ fn start_up(settings: &Settings) -> Result<Bytes, ConnectFailure> {
         ("user", settings.user.as_str()),
         ("database", &settings.database),
         ("application_name", &settings.application_name),
+        // What clients of this project decode, whatever a role's own defaults are.
         ("client_encoding", "UTF8"),
+        ("DateStyle", "ISO"),
+        ("IntervalStyle", "postgres"),
+        ("bytea_output", "hex"),
     ];
     frontend::startup_message(parameters, &mut out)
         .map_err(|_| ConnectFailure::protocol("a setting that contains a zero byte"))?;
