@@ -54,17 +54,18 @@ pub(crate) async fn run(stage: &Arc<Stage>, progress: &mut Progress) -> Result<(
 
 /// What stands out.
 fn summary([direct, pooled]: &[Latency; 2], bursts: &[Burst; 2]) -> String {
-    let quotient = direct.far.median().as_secs_f64() / pooled.far.median().as_secs_f64();
+    let [alone, together] = bursts;
     format!(
-        "Gained: {} faster at {FAR_MS} ms ({:.1} round trips a query, not {:.1}); of {BURST} at once \
-         {} fail, not {};\n{} sessions in the database, not {}.",
-        times(quotient),
+        "Gained: a query {FAR_MS} ms away takes {}, not {} ({:.2} round trips, not {:.2});\n\
+         of {BURST} invocations at once {} fail, not {}; the database has {} sessions, not {}.",
+        ms(pooled.far.median()),
+        ms(direct.far.median()),
         pooled.round_trips(),
         direct.round_trips(),
-        bursts[1].failed(),
-        bursts[0].failed(),
-        bursts[1].sessions_peak,
-        bursts[0].sessions_peak,
+        together.failed(),
+        alone.failed(),
+        together.sessions_peak,
+        alone.sessions_peak,
     )
 }
 
@@ -88,7 +89,7 @@ fn table(latencies: &[Latency; 2], opened: [u64; 2], bursts: &[Burst; 2]) -> Tab
         format!("{:.2}", trips[1]),
         format!("{:+.1}", trips[1] - trips[0]),
     ]);
-    let requests = format!("  connections opened for {} queries", 2 * REQUESTS + 1);
+    let requests = format!("connections opened for {} queries", 2 * REQUESTS + 1);
     let gained = format!("{:+}", opened[1] as i64 - opened[0] as i64);
     table.row([requests, opened[0].to_string(), opened[1].to_string(), gained]);
     add_bursts(&mut table, bursts);
@@ -96,43 +97,27 @@ fn table(latencies: &[Latency; 2], opened: [u64; 2], bursts: &[Burst; 2]) -> Tab
 }
 
 fn add_latency(table: &mut Table, what: &str, direct: &Samples, pooled: &Samples) {
-    let quotient =
-        |direct: Duration, pooled: Duration| times(direct.as_secs_f64() / pooled.as_secs_f64());
-    for (name, direct, pooled) in [
-        (format!("{what}, median"), direct.median(), pooled.median()),
-        (
-            format!("{:>width$}, p95", "", width = what.len()),
-            direct.percentile(95),
-            pooled.percentile(95),
-        ),
-    ] {
-        table.row([name, ms(direct), ms(pooled), format!("{} faster", quotient(direct, pooled))]);
-    }
+    let mut row = |name: &str, direct: Duration, pooled: Duration| {
+        let gained = times(direct.as_secs_f64() / pooled.as_secs_f64());
+        table.row([name, &ms(direct), &ms(pooled), &format!("{gained} faster")]);
+    };
+    row(&format!("{what}, median"), direct.median(), pooled.median());
+    row("  95th percentile", direct.percentile(95), pooled.percentile(95));
 }
 
 fn add_bursts(table: &mut Table, bursts: &[Burst; 2]) {
-    let [direct, pooled] = bursts;
-    let mut row = |what: &str, show: &dyn Fn(&Burst) -> String, gained: String| {
-        table.row([what.to_owned(), show(direct), show(pooled), gained]);
+    let mut row = |what: &str, count: &dyn Fn(&Burst) -> i64| {
+        let [direct, pooled] = bursts.each_ref().map(count);
+        let gained =
+            if direct == pooled { String::new() } else { format!("{:+}", pooled - direct) };
+        table.row([what.to_owned(), direct.to_string(), pooled.to_string(), gained]);
     };
-    row(
-        &format!("{BURST} invocations at once, answered"),
-        &|b| b.answered.to_string(),
-        String::new(),
-    );
-    let too_many = |b: &Burst| b.errors.get(TOO_MANY).copied().unwrap_or(0);
-    row("  \"too many clients\" (53300)", &|b| too_many(b).to_string(), String::new());
-    row("  other errors", &|b| (b.failed() - too_many(b)).to_string(), String::new());
-    let difference = |pooled: u64, direct: u64| format!("{:+}", pooled as i64 - direct as i64);
-    row(
-        "  sessions in the database, peak",
-        &|b| b.sessions_peak.to_string(),
-        difference(pooled.sessions_peak as u64, direct.sessions_peak as u64),
-    );
-    row(
-        "  connections opened (handshakes)",
-        &|b| b.connections.to_string(),
-        difference(pooled.connections, direct.connections),
-    );
-    row("  until the last answer", &|b| ms(b.took), String::new());
+    let too_many = |burst: &Burst| burst.errors.get(TOO_MANY).map_or(0, |count| *count as i64);
+    row(&format!("{BURST} invocations at once, answered"), &|burst| burst.answered as i64);
+    row("  refused: too many clients (53300)", &too_many);
+    row("  other errors", &|burst| burst.failed() as i64 - too_many(burst));
+    row("  sessions in the database, peak", &|burst| burst.sessions_peak as i64);
+    row("  connections opened for them", &|burst| burst.connections as i64);
+    let [direct, pooled] = bursts.each_ref().map(|burst| ms(burst.took));
+    table.row(["  until the last answer", &direct, &pooled]);
 }

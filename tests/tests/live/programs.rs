@@ -1,0 +1,30 @@
+//! The demo and the benchmark run to their ends, so that they do not rot.
+
+use std::process::Command;
+
+fn run(program: &str, arguments: &[&str]) -> (Option<i32>, String, String) {
+    let output = Command::new(program).args(arguments).output().unwrap();
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    (output.status.code(), text(&output.stdout), text(&output.stderr))
+}
+
+#[test]
+fn the_demo_shows_rows_and_what_is_gained() {
+    let (code, out, err) = run(env!("CARGO_BIN_EXE_demo"), &[]);
+    assert_eq!(code, Some(0), "{out}\n{err}");
+    for part in ["Ship 1 „Möwe“  Pier 1", "visits", "Gained: ", "round trips per query"] {
+        assert!(out.contains(part), "no {part:?} in:\n{out}\n{err}");
+    }
+    let (code, _, err) = run(env!("CARGO_BIN_EXE_demo"), &["--kep"]);
+    assert_eq!(code, Some(2), "{err}");
+    assert!(err.contains("`--kep`") && err.contains("--keep"), "{err}");
+}
+
+#[test]
+fn the_benchmark_runs() {
+    let (code, out, err) = run(env!("CARGO_BIN_EXE_bench"), &["--smoke"]);
+    assert_eq!(code, Some(0), "{out}\n{err}");
+    for part in ["Latency", "Requests per second", "One result", "The first query"] {
+        assert!(out.contains(part), "no {part:?} in:\n{out}\n{err}");
+    }
+}
