@@ -11,13 +11,14 @@ use hyper::{HeaderMap, Method, Request};
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
+use tokio::io::AsyncWriteExt as _;
+use tokio::net::TcpStream;
 
 /// Longer than any single request of a test should take.
 const TIMEOUT: Duration = Duration::from_secs(120);
 
-/// A client for one server. Clones share connections. Dropping a request's future ends its
-/// connection: that is how a test plays a caller that dies. A value belongs to the runtime that
-/// it was first used in.
+/// A client for one server. Clones share connections. A value belongs to the runtime that it was
+/// first used in.
 #[derive(Clone, Debug)]
 pub struct Http {
     client: Client<HttpConnector, Full<Bytes>>,
@@ -80,6 +81,16 @@ impl Http {
         }
     }
 
+    /// A request whose client dies when the returned value is dropped: its connection is reset.
+    /// An orderly end would not do: workerd takes it for a client that has no further request.
+    pub async fn doomed(&self, path: &str) -> Result<Doomed> {
+        let mut socket = TcpStream::connect(self.addr).await?;
+        socket.set_zero_linger()?;
+        let head = format!("GET {path} HTTP/1.1\r\nHost: {}\r\n\r\n", self.addr);
+        socket.write_all(head.as_bytes()).await?;
+        Ok(Doomed { _socket: socket })
+    }
+
     /// Any request, without a time limit; the body is left for the caller to read at its speed.
     pub async fn start(
         &self,
@@ -94,6 +105,12 @@ impl Http {
             .body(Full::new(body))?;
         Ok(self.client.request(request).await?)
     }
+}
+
+/// A request under way, until dropped.
+#[derive(Debug)]
+pub struct Doomed {
+    _socket: TcpStream,
 }
 
 impl Response {

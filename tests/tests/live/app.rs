@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use pierhead_tests::http::{Http, Response, path_with_query};
+use pierhead_tests::http::{Doomed, Http, Response, path_with_query};
 use serde_json::{Value, json};
 
 /// The test Worker with the options of a call.
@@ -90,6 +90,11 @@ impl App {
     /// `GET` with the options in the query.
     pub(crate) async fn get(&self, path: &str, query: &[(&str, &str)]) -> Result<Value, Failure> {
         read(self.http.get(&self.path(path, query)).await.unwrap())
+    }
+
+    /// `GET` by a client that dies when the returned value is dropped.
+    pub(crate) async fn doomed(&self, path: &str, query: &[(&str, &str)]) -> Doomed {
+        self.http.doomed(&self.path(path, query)).await.unwrap()
     }
 
     /// `GET`, whatever comes.

@@ -62,3 +62,25 @@ fn a_coordinator_that_never_answers_costs_no_more_than_the_deadline() {
         assert_eq!(aborted, "1");
     });
 }
+
+#[test]
+fn what_is_abandoned_is_ended_at_the_database() {
+    live(async {
+        let world = Setup::new().keys("pool_size=1").start().await;
+        // One more for the cancel.
+        world.limit_streams(2);
+        let app = world.app();
+        app.echo("warm").await.unwrap();
+        // Dropped by a caller that goes on: aborted by the client. By one that ends: found out.
+        for (how, within) in [("drop", 2), ("return", 12)] {
+            let began = Instant::now();
+            app.get("/abandon", &[("how", how), ("sql", "select pg_sleep(60)")]).await.unwrap();
+            app.echo("next").await.unwrap();
+            world.until_busy(0).await;
+            eprintln!("{how}: the session was free after {:?}", began.elapsed());
+            assert!(began.elapsed() < Duration::from_secs(within), "{:?}", began.elapsed());
+        }
+        let status = world.until_status("at rest", |status| status["clients"] == 0).await;
+        assert_eq!(status["cancels"], 2, "{status}");
+    });
+}

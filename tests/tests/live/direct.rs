@@ -1,8 +1,10 @@
 //! The direct tunnel: TCP, with and without TLS.
 
+use std::time::Duration;
+
 use pierhead_tests::postgres::PostgresConfig;
 
-use crate::world::{Setup, live};
+use crate::world::{Setup, World, live};
 
 #[test]
 fn plain_tcp_works_and_keeps_its_sessions() {
@@ -16,11 +18,21 @@ fn plain_tcp_works_and_keeps_its_sessions() {
         }
         assert_eq!(app.pid().await.unwrap(), pid);
         let stats = world.proxy.stats();
+        // Nothing went through the tunnel.
         assert_eq!((stats.streams_total, world.stats().handshakes_total), (1, 0));
+        world.limit_streams(4);
+        deadline_ends_the_query(&world).await;
         world.proxy.knobs().cut_all();
         world.until_sessions(0).await;
         app.echo("a new one").await.unwrap();
     });
+}
+
+async fn deadline_ends_the_query(world: &World) {
+    let app = world.app().timeout(Duration::from_millis(500));
+    let failure = app.query("select pg_sleep(30)", &[]).await.unwrap_err();
+    assert_eq!(failure.status, 504, "{failure:?}");
+    world.until_busy(0).await;
 }
 
 #[test]
@@ -45,6 +57,7 @@ fn starttls_encrypts() {
         assert_eq!(app.value(ssl, &[]).await.unwrap(), "t");
         let answer = app.query("select * from bulk(3000)", &[]).await.unwrap();
         assert_eq!(answer["rows"].as_array().unwrap().len(), 3000);
+        deadline_ends_the_query(&world).await;
     });
 }
 

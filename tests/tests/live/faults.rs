@@ -125,19 +125,29 @@ fn idle_sessions_that_died_are_replaced_unnoticed() {
 }
 
 #[test]
+fn sessions_are_replaced_at_the_end_of_their_life_unnoticed() {
+    live(async {
+        let world = Setup::new().keys("pool_size=3&max_lifetime=1s").start().await;
+        world.limit_streams(3);
+        let load = Load::start(&world, 5).await;
+        tokio::time::sleep(Duration::from_secs(4)).await;
+        let told = load.finish(&world).await;
+        assert!(told.iter().all(|(_, told)| matches!(told, Told::Done)), "{told:?}");
+        assert!(world.stats().streams_total >= 7, "{:?}", world.stats());
+    });
+}
+
+#[test]
 fn a_caller_that_dies_frees_its_session() {
     live(async {
         let world = Setup::new().keys("pool_size=1").start().await;
         // One more for the cancel.
         world.limit_streams(2);
         let app = world.app();
-        let dying = {
-            let app = app.clone();
-            tokio::spawn(async move { app.query("select pg_sleep(60)", &[]).await })
-        };
+        let dying = app.doomed("/error", &[("sql", "select pg_sleep(60)")]).await;
         world.until_busy(1).await;
         let began = Instant::now();
-        dying.abort();
+        drop(dying);
         world.until_busy(0).await;
         eprintln!("the query of a dead caller ended after {:?}", began.elapsed());
         app.echo("next").await.unwrap();
@@ -163,9 +173,9 @@ fn a_waiter_that_died_is_never_served() {
         };
         let holder = call("select pg_sleep(3)");
         world.until_busy(1).await;
-        let dying = call("insert into last_wills values (1)");
+        let dying = app.doomed("/error", &[("sql", "insert into last_wills values (1)")]).await;
         world.until_status("one waiting", |status| status["waiting"] == 1).await;
-        dying.abort();
+        drop(dying);
         holder.await.unwrap().unwrap();
         world.until_status("nobody waiting", |status| status["clients"] == 0).await;
         assert_eq!(app.value("select count(*) from last_wills", &[]).await.unwrap(), "0");

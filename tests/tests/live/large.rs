@@ -152,9 +152,9 @@ fn a_reader_that_goes_away_frees_its_session() {
             let setup = Setup::new().keys("pool_size=1");
             let world = if direct { setup.direct("off") } else { setup }.start().await;
             let app = world.app();
-            let reader = big(&app, 2);
+            let reader = app.doomed("/big", &[("mb", "50"), ("rate", "2")]).await;
             world.until_status("streaming", |status| status["streamed"] == 1).await;
-            reader.abort();
+            drop(reader);
             let began = Instant::now();
             app.echo("next").await.unwrap();
             eprintln!("direct: {direct}: free after {:?}", began.elapsed());
