@@ -35,6 +35,8 @@ mod harness;
 mod large;
 #[path = "live/load.rs"]
 mod load;
+#[path = "live/programs.rs"]
+mod programs;
 #[path = "live/round_trip.rs"]
 mod round_trip;
 #[path = "live/state.rs"]
