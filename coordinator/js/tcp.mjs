@@ -114,7 +114,10 @@ class TcpStream {
     this.#startTls = false;
     this.#socket = this.#socket.startTls();
     this.#socket.closed.catch(() => {});
-    await this.#socket.opened;
+    await this.#socket.opened.catch((error) => {
+      // Local runtimes call every failure of TLS an internal error.
+      throw new Error(`TLS failed; is the server's certificate trusted, and for this host? ${error}`);
+    });
     this.#writer = this.#socket.writable.getWriter();
     this.#events.secured(this.#stream);
   }

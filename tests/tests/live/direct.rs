@@ -71,6 +71,7 @@ fn an_untrusted_certificate_is_refused() {
         eprintln!("untrusted: {}", failure.text());
         assert_eq!((failure.sqlstate(), failure.status), ("08001", 503), "{failure:?}");
         assert!(failure.is("refused"), "{failure:?}");
+        assert!(failure.text().contains("certificate"), "{failure:?}");
     });
 }
 
