@@ -24,16 +24,18 @@ pub const FAR_MS: u64 = 40;
 /// The statement of `examples/bound`, for the Worker that asks by itself.
 pub const QUESTION: &str = "select id, name, berth from ships order by id limit $1";
 
-/// Resolves when the user (Ctrl-C) or the system (SIGTERM) wants the program to end.
-pub async fn interrupted() -> Result<()> {
+/// Listens from now on; the future resolves when the user (Ctrl-C) or the system (SIGTERM) wants
+/// the program to end. Needs a runtime around the call.
+pub fn interrupted() -> Result<impl Future<Output = ()>> {
     use tokio::signal::unix::{SignalKind, signal};
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut terminate = signal(SignalKind::terminate())?;
-    tokio::select! {
-        _ = interrupt.recv() => {}
-        _ = terminate.recv() => {}
-    }
-    Ok(())
+    Ok(async move {
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+        }
+    })
 }
 
 /// A time as people read it: two or three digits that matter, and the unit.

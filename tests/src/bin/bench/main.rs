@@ -90,10 +90,11 @@ fn parse(arguments: impl Iterator<Item = String>) -> Result<Option<Plan>> {
 
 fn start(plan: Plan) -> Result<ExitCode> {
     tokio::runtime::Runtime::new()?.block_on(async {
+        let interrupted = interrupted()?;
         tokio::select! {
             // What has been started ends with the future that is dropped.
             result = run(plan) => result.map(|()| ExitCode::SUCCESS),
-            stop = interrupted() => stop.map(|()| ExitCode::from(INTERRUPTED)),
+            () = interrupted => Ok(ExitCode::from(INTERRUPTED)),
         }
     })
 }

@@ -70,11 +70,11 @@ fn parse(arguments: impl Iterator<Item = String>) -> Result<Option<Options>> {
 
 fn start(options: &Options) -> Result<ExitCode> {
     tokio::runtime::Runtime::new()?.block_on(async {
+        let interrupted = interrupted()?;
         tokio::select! {
             // What has been started ends with the future that is dropped.
             result = run(options) => result.map(|()| ExitCode::SUCCESS),
-            stop = interrupted() => {
-                stop?;
+            () = interrupted => {
                 eprintln!("\nstopped");
                 Ok(ExitCode::from(if options.keep { 0 } else { INTERRUPTED }))
             }
