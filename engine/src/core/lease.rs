@@ -126,7 +126,7 @@ impl Engine {
         self.grant_reads(id);
     }
 
-    /// The client goes back to the head of the queue: nothing of its request was sent.
+    /// The client goes back to its place in the queue: nothing of its request was sent.
     pub(super) fn requeue(&mut self, id: ClientId) {
         let Some(client) = self.clients.get_mut(&id) else { return };
         client.place = Place::Waiting;
@@ -134,7 +134,9 @@ impl Engine {
         self.timers.clear(Target::Client(id), Reason::Probe);
         let wait_until = self.now + self.settings.wait_timeout;
         self.timers.set(Target::Client(id), Reason::WaiterDeadline, wait_until);
-        self.waiters.push_front(id);
+        // Clients are numbered in the order in which they came.
+        let place = self.waiters.partition_point(|&other| other < id);
+        self.waiters.insert(place, id);
     }
 
     /// Lets the shell read on, so that what it may still read and what the client has not taken

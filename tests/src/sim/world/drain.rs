@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use bytes::Bytes;
 use pierhead_engine::ids::{ClientId, StreamId};
 use pierhead_engine::io::{Event as LogEvent, Output};
-use pierhead_engine::limits::{CANCELS_IN_FLIGHT_MAX, END_TIMEOUT, OPENS_IN_FLIGHT_MAX};
+use pierhead_engine::limits::{CANCELS_IN_FLIGHT_MAX, OPENS_IN_FLIGHT_MAX};
 
 use super::World;
 use super::events::{Event, describe_output};
@@ -79,7 +79,7 @@ impl World {
             Output::WriteAnswer { client, bytes, end } => {
                 self.obey_answer(client, &bytes, true, end);
             }
-            Output::Probe { client } => self.obey_probe(client),
+            Output::Probe { client } => self.obey_probe(client, drained),
             Output::Log(event) => self.check_log(&event),
         }
     }
@@ -172,9 +172,12 @@ impl World {
             return self.broken("1 own bytes", detail);
         }
         let client = &mut self.clients[client_id as usize - 1];
+        let granted_before = std::mem::take(&mut client.verified);
         client.written = Some((id, start + at));
         client.grants += 1;
-        drained.granted.push(client_id);
+        if !granted_before {
+            drained.granted.push(client_id);
+        }
     }
 
     fn obey_close(&mut self, id: StreamId) {
@@ -185,11 +188,7 @@ impl World {
         let refused = was_opening && self.rng.chance(30);
         let now = self.now;
         // An overdue stream is cut, also when its close was asked for before.
-        let overdue = self
-            .streams
-            .get(&id.0)
-            .and_then(|s| s.told_to_end)
-            .is_some_and(|at| now >= at + END_TIMEOUT.0);
+        let overdue = self.streams.get(&id.0).is_some_and(|s| s.is_overdue(now));
         if overdue && self.streams[&id.0].life == Life::Closing {
             return;
         }
@@ -246,13 +245,17 @@ impl World {
         }
     }
 
-    fn obey_probe(&mut self, id: ClientId) {
+    fn obey_probe(&mut self, id: ClientId, drained: &mut Drained) {
         let index = id.0 as usize - 1;
         if !self.clients.get(index).is_some_and(super::Client::is_open) {
             return self.broken("2 one life", format!("a probe of {id}, which is finished"));
         }
-        if self.clients[index].is_waiting() {
-            self.clients[index].verified = true;
+        let client = &mut self.clients[index];
+        let (streams, id) = (&self.streams, client.written.map(|(id, _)| id));
+        let holds = id.is_some_and(|id| streams.get(&id).is_some_and(|s| s.life != Life::Finished));
+        if !holds {
+            client.verified = true;
+            drained.granted.push(index as u64 + 1);
         }
         if self.rng.chance(10) && !self.clients[index].dead {
             self.coverage.add("probe: silence");
@@ -265,9 +268,12 @@ impl World {
     /// Waiters are served in the order in which they came.
     fn check_order(&mut self, granted: &[u64]) {
         let Some(last) = granted.iter().max().copied() else { return };
-        let passed = self.clients[..last as usize]
-            .iter()
-            .position(|client| client.is_waiting() && !client.verified);
+        let passed = self.clients[..last as usize].iter().position(|client| {
+            let lost = client.written.is_some_and(|(id, _)| {
+                self.streams.get(&id).is_none_or(|s| s.life == Life::Finished)
+            });
+            (client.is_waiting() || (client.is_open() && lost)) && !client.verified
+        });
         if let Some(index) = passed {
             let detail = format!("client {last} is served before client {}", index + 1);
             self.broken("fair", detail);
@@ -276,9 +282,7 @@ impl World {
 
     /// The cap, and the opens in flight.
     fn check_caps(&mut self) {
-        let counts = |s: &&Stream| {
-            s.life != Life::Finished && s.told_to_end.is_none_or(|at| self.now < at + END_TIMEOUT.0)
-        };
+        let counts = |s: &&Stream| s.life != Life::Finished && !s.is_overdue(self.now);
         let cap = self.plan.settings.pool_size;
         let live = self.streams.values().filter(|s| s.is_live());
         let all = live.clone().filter(|s| counts(s)).count();

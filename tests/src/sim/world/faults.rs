@@ -290,10 +290,13 @@ impl World {
         self.calm = true;
         self.repair();
         self.db.max_connections = 1000;
+        // Whoever waits on a stream that hangs is helped by a deadline. One that nobody uses would
+        // be found out only by its next client.
+        let used = |s: &Stream| s.holder.is_some_and(|id| self.clients[id as usize - 1].is_open());
         let hung: Vec<u64> = self
             .streams
             .iter()
-            .filter(|(_, s)| s.hung && s.life != Life::Finished)
+            .filter(|(_, s)| s.hung && s.life == Life::Open && s.told_to_end.is_none() && !used(s))
             .map(|(id, _)| *id)
             .collect();
         for id in hung {

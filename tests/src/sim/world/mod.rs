@@ -28,6 +28,9 @@ use super::coverage::Coverage;
 use super::rng::Rng;
 use super::server::database::Database;
 
+/// Milliseconds by which the shell's clock may step back.
+const CLOCK_STEP_MAX: u64 = 50;
+
 /// Events of the trace that a failure shows.
 const TRACE_LENGTH: usize = 60;
 
@@ -166,7 +169,7 @@ impl World {
         self.note(|_| format!("> {}", events::describe_input(&input)));
         // A shell's clock may step back; the engine must not.
         let steps_back = input != Input::TimePassed && self.rng.chance(1);
-        let step_back = if steps_back { self.rng.below(50) } else { 0 };
+        let step_back = if steps_back { self.rng.below(CLOCK_STEP_MAX) } else { 0 };
         self.engine.handle(Instant(self.now.saturating_sub(step_back)), input);
         self.drain();
         self.set_alarms();

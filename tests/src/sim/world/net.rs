@@ -103,7 +103,7 @@ impl World {
             return;
         }
         let waiting = stream.unaccepted.len();
-        let count = self.piece(waiting);
+        let count = if self.plan.torn && self.rng.chance(40) { 1 } else { self.piece(waiting) };
         let Some(stream) = self.streams.get_mut(&id) else { return };
         stream.accept(count);
         if !stream.unaccepted.is_empty() {

@@ -38,6 +38,8 @@ pub(super) struct Plan {
     pub(super) refused: u64,
     /// See `refused`.
     pub(super) hanging: u64,
+    /// Nothing goes wrong.
+    pub(super) quiet: bool,
     /// Requests are cut off before they are sent, again and again.
     pub(super) torn: bool,
     /// In a hundred writes, so many are accepted late.
@@ -48,7 +50,6 @@ impl Plan {
     /// Draws the circumstances.
     #[must_use]
     pub(super) fn draw(rng: &mut Rng, db: &mut Database) -> Self {
-        let quiet = rng.chance(10);
         let large = rng.chance(4);
         let settings = settings(rng);
         draw_database(rng, db, settings.pool_size);
@@ -60,22 +61,46 @@ impl Plan {
                 slow: rng.pick(&[0, 5, 25]),
                 slow_ms: rng.pick(&[20, 400, 5_000]),
             },
-            impatient: if quiet { 0 } else { rng.pick(&[0, 10, 40]) },
+            impatient: rng.pick(&[0, 10, 40]),
             slow_readers: rng.pick(&[0, 50, 100]),
             delay: rng.pick(&[0, 5, 40, 40, 300]),
             open_delay: rng.pick(&[0, 30, 400]),
             crumbs: rng.pick(&[0, 0, 10, 60]),
-            fault_every: if quiet { 0 } else { rng.pick(&[0, 2_000, 500, 80]) },
+            fault_every: rng.pick(&[0, 2_000, 500, 80]),
             favourite: rng.chance(40).then(|| {
                 rng.pick(&[Fault::Cut, Fault::Cut, Fault::Kill, Fault::Mischief, Fault::Hang])
             }),
-            refused: if quiet { 0 } else { rng.pick(&[0, 0, 5, 40]) },
-            hanging: if quiet { 0 } else { rng.pick(&[0, 0, 5, 20]) },
+            refused: rng.pick(&[0, 0, 5, 40]),
+            hanging: rng.pick(&[0, 0, 5, 20]),
             late_accepts: rng.pick(&[0, 10, 50, 100]),
             torn: false,
+            quiet: false,
             settings,
         };
-        if rng.chance(2) { plan.torn() } else { plan }
+        match rng.below(100) {
+            0..2 => plan.torn(),
+            2..12 => {
+                db.max_connections = 1_000;
+                plan.quiet()
+            }
+            _ => plan,
+        }
+    }
+
+    /// Nothing goes wrong and nobody is in a hurry: everybody must be served.
+    fn quiet(mut self) -> Self {
+        self.settings.wait_timeout = Millis(600_000);
+        self.settings.query_timeout = Millis(600_000);
+        self.settings.connect_timeout = Millis(600_000);
+        self.impatient = 0;
+        self.slow_readers = 0;
+        self.delay = self.delay.min(40);
+        self.crumbs = self.crumbs.min(10);
+        self.fault_every = 0;
+        self.refused = 0;
+        self.hanging = 0;
+        self.quiet = true;
+        self
     }
 
     /// A network that takes a request late and breaks before it has.

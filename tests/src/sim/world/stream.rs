@@ -2,6 +2,9 @@
 
 use std::collections::VecDeque;
 
+use pierhead_engine::limits::END_TIMEOUT;
+
+use super::CLOCK_STEP_MAX;
 use crate::sim::server::Backend;
 
 /// Where a stream is in its one life.
@@ -98,6 +101,13 @@ impl Stream {
             secured: false,
             scheduled: Scheduled::default(),
         }
+    }
+
+    /// Whether it was told to end so long ago that its place may be given away.
+    #[must_use]
+    pub(super) fn is_overdue(&self, now: u64) -> bool {
+        // The engine's clock may be behind by as much as a shell's may step back.
+        self.told_to_end.is_some_and(|at| now + CLOCK_STEP_MAX >= at + END_TIMEOUT.0)
     }
 
     /// Whether the engine may still name it.
