@@ -4,6 +4,7 @@
 //! - [`tunnel`]: the origin half of cloudflared's TCP over WebSocket, emulated, with faults;
 //! - [`proxy`]: a plain TCP proxy with the same knobs, for direct connections;
 //! - [`postgres`]: a throw-away PostgreSQL server;
+//! - [`tls_front`]: TLS from the first byte in front of it;
 //! - [`workerd`]: workerd with several Workers, its logs, its heap, its crashes;
 //! - [`http`]: the client that calls those Workers;
 //! - [`sim`]: the seeded simulation of the engine, without any of the above.
@@ -25,6 +26,7 @@ pub mod process;
 pub mod proxy;
 pub mod show;
 pub mod sim;
+pub mod tls_front;
 pub mod tunnel;
 pub mod websocket;
 pub mod workerd;

@@ -115,6 +115,12 @@ impl Postgres {
         self.ca.as_deref()
     }
 
+    /// Paths of its certificate and key; the files exist with TLS only.
+    pub fn certificate_files(&self) -> (PathBuf, PathBuf) {
+        let data = self.directory.path().join("data");
+        (data.join("server.crt"), data.join("server.key"))
+    }
+
     /// What the server has logged.
     pub fn log(&self) -> &Log {
         &self.log

@@ -62,6 +62,21 @@ fn starttls_encrypts() {
 }
 
 #[test]
+fn tls_from_the_first_byte_works() {
+    live(async {
+        let config = PostgresConfig { tls: true, ..PostgresConfig::default() };
+        let setup = Setup::new().own_postgres(config).trust().keys("pool_size=2");
+        let world = setup.direct_tls_front().start().await;
+        let app = world.app();
+        let pid = app.pid().await.unwrap();
+        let answer = app.query("select * from bulk(3000)", &[]).await.unwrap();
+        assert_eq!(answer["rows"].as_array().unwrap().len(), 3000);
+        assert_eq!(app.pid().await.unwrap(), pid);
+        deadline_ends_the_query(&world).await;
+    });
+}
+
+#[test]
 fn an_untrusted_certificate_is_refused() {
     live(async {
         let config = PostgresConfig { tls: true, ..PostgresConfig::default() };

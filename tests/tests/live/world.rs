@@ -9,6 +9,7 @@ use pierhead_tests::http::{Http, encode};
 use pierhead_tests::net::{Limits, Stats};
 use pierhead_tests::postgres::{DATABASE, PASSWORD, Postgres, PostgresConfig};
 use pierhead_tests::proxy::TcpProxy;
+use pierhead_tests::tls_front::TlsFront;
 use pierhead_tests::tunnel::{Access, Tunnel, TunnelConfig};
 use pierhead_tests::workerd::{Worker, Workerd, WorkerdConfig, built};
 use serde_json::Value;
@@ -66,6 +67,8 @@ enum Way {
     Direct {
         tls: &'static str,
     },
+    /// TLS from the first byte.
+    TlsFront,
     /// Straight to the server, because a certificate is for its name.
     DirectLocalhost {
         tls: &'static str,
@@ -140,6 +143,12 @@ impl Setup {
         self
     }
 
+    /// Over TCP with `tls=on`, to `localhost`.
+    pub(crate) fn direct_tls_front(mut self) -> Self {
+        self.last().way = Way::TlsFront;
+        self
+    }
+
     /// What the coordinator presents to the tunnel.
     pub(crate) fn service_token(mut self, id: &str, secret: &str) -> Self {
         self.last().secrets.push(("ACCESS_CLIENT_ID", id.into()));
@@ -207,11 +216,14 @@ impl Setup {
         let tunnel = Tunnel::start(tunnel).unwrap();
         let proxy = TcpProxy::start(postgres.addr(), Limits::default()).unwrap();
 
+        let fronted = self.databases.iter().any(|database| matches!(database.way, Way::TlsFront));
+        let front = fronted.then(|| TlsFront::start(&postgres).unwrap());
+
         let mut variables = Vec::new();
         let mut secrets = vec![PASSWORD.to_owned(), encode(PASSWORD), "secret-ü".to_owned()];
         for database in &self.databases {
             let variable = format!("PIERHEAD_DB_{}", database.name.to_uppercase());
-            let url = database.url(&postgres, &tunnel, &proxy, &application);
+            let url = database.url(&postgres, &tunnel, &proxy, front.as_ref(), &application);
             variables.push((variable.clone(), url));
             if let Some(password) = &database.password {
                 variables.push((format!("{variable}_PASSWORD"), password.clone()));
@@ -239,7 +251,7 @@ impl Setup {
             config = config.trust(postgres.ca().unwrap());
         }
         let workerd = Workerd::start(config).await.unwrap();
-        World { postgres, tunnel, proxy, workerd, application, secrets }
+        World { postgres, tunnel, proxy, _front: front, workerd, application, secrets }
     }
 }
 
@@ -249,6 +261,7 @@ impl Database {
         postgres: &Postgres,
         tunnel: &Tunnel,
         proxy: &TcpProxy,
+        front: Option<&TlsFront>,
         application: &str,
     ) -> String {
         if let Some(url) = &self.url {
@@ -260,6 +273,10 @@ impl Database {
                 ("db.invalid".to_owned(), format!("tunnel=cloudflared&tunnel_url={tunnel_url}"))
             }
             Way::Direct { tls } => (proxy.addr().to_string(), format!("tunnel=direct&tls={tls}")),
+            Way::TlsFront => {
+                let host = format!("localhost:{}", front.unwrap().port());
+                (host, "tunnel=direct&tls=on".to_owned())
+            }
             Way::DirectLocalhost { tls } => {
                 let host = format!("localhost:{}", postgres.addr().port());
                 (host, format!("tunnel=direct&tls={tls}"))
@@ -333,6 +350,7 @@ pub(crate) struct World {
     pub(crate) postgres: Arc<Postgres>,
     pub(crate) tunnel: Tunnel,
     pub(crate) proxy: TcpProxy,
+    _front: Option<TlsFront>,
     pub(crate) workerd: Workerd,
     /// `application_name` of this world's sessions.
     pub(crate) application: String,
