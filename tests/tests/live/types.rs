@@ -101,3 +101,19 @@ fn results_of_any_shape_arrive() {
         assert_eq!(world.status().await["streamed"], 1);
     });
 }
+
+#[test]
+fn a_request_above_the_limit_is_refused_by_name() {
+    live(async {
+        let world = Setup::new().start().await;
+        let app = world.app();
+        let text = |mebibytes: usize| json!("x".repeat(mebibytes << 20));
+        let length = app.value("select length($1)", &[text(15)]).await.unwrap();
+        assert_eq!(length, (15 << 20).to_string());
+        let failure = app.query("select length($1)", &[text(17)]).await.unwrap_err();
+        eprintln!("17 MiB: {}", failure.text());
+        assert!(failure.text().contains("at most 16777216"), "{}", failure.text());
+        assert!(!failure.is("unknown") && !failure.is("retryable"), "{}", failure.text());
+        assert_eq!(app.echo("after").await.unwrap(), "after");
+    });
+}
