@@ -207,7 +207,8 @@ impl Replies {
     }
 
     /// What the server makes of the messages behind a COPY that gets no data: it throws away every
-    /// Sync, and the first other message ends the COPY with an error and is lost with it.
+    /// Sync, and the first other message ends the COPY with an error and is lost with it. (Since
+    /// PostgreSQL 14 it costs the whole session, which then ends by itself.)
     fn copy_in_without_data(&mut self, extended: bool) -> Reply {
         // One ready point always answers an extended COPY: that of its last Sync, sent or made up.
         let kept = if extended { 2 } else { 1 };
