@@ -1,9 +1,11 @@
 //! What one caller leaves behind does not reach the next.
 
+use std::time::{Duration, Instant};
+
 use serde_json::json;
 
 use crate::app::App;
-use crate::world::{Setup, World, live};
+use crate::world::{PATIENCE, Setup, World, live};
 
 #[test]
 fn state_is_cleared_with_detected_and_with_always() {
@@ -93,10 +95,16 @@ fn a_transaction_left_open_is_rolled_back_and_told() {
         let error = app.query("begin", &[]).await.unwrap_err();
         eprintln!("left open: {}", error.text());
         assert!(error.is("rolled_back") && !error.is("unknown"), "{error:?}");
-        let sql = "select state from pg_stat_activity where application_name = $1";
+        // The caller need not wait for the rollback, of which nothing can come but an end.
+        let state = "select state from pg_stat_activity where application_name = $1";
         let control = world.postgres.control().await.unwrap();
-        let state: String = control.query_one(sql, &[&world.application]).await.unwrap().get(0);
-        assert_eq!(state, "idle");
+        let deadline = Instant::now() + PATIENCE;
+        while control.query_one(state, &[&world.application]).await.unwrap().get::<_, &str>(0)
+            != "idle"
+        {
+            assert!(Instant::now() < deadline, "the transaction is still open");
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
         assert_eq!(app.pid().await.unwrap(), pid);
     });
 }
