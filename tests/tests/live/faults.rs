@@ -2,12 +2,12 @@
 
 use std::time::{Duration, Instant};
 
-use pierhead_tests::net::Answer;
+use pierhead_tests::net::{Answer, Knobs};
 use pierhead_tests::postgres::{PASSWORD, PostgresConfig};
 use serde_json::json;
 
 use crate::load::{Load, Told};
-use crate::world::{PATIENCE, Setup, live};
+use crate::world::{PATIENCE, Setup, World, live};
 
 /// A server that keeps what it has confirmed through a crash of its processes.
 fn durable() -> PostgresConfig {
@@ -18,7 +18,8 @@ fn durable() -> PostgresConfig {
 #[test]
 fn postgres_restarts_under_load() {
     live(async {
-        let world = Setup::new().keys("pool_size=5").own_postgres(durable()).start().await;
+        let keys = "pool_size=5&wait_timeout=500ms";
+        let world = Setup::new().keys(keys).own_postgres(durable()).start().await;
         world.limit_streams(5);
         let load = Load::start(&world, 8).await;
         world.postgres.restart().await.unwrap();
@@ -29,6 +30,8 @@ fn postgres_restarts_under_load() {
         world.postgres.start_again().await.unwrap();
         load.until_done(50).await;
         let told = load.finish(&world).await;
+        let turned_away = told.iter().filter(|(_, told)| matches!(told, Told::NotDone(_)));
+        assert!(turned_away.count() > 0, "nobody noticed that the server was down");
         let failures = told.iter().filter_map(|(_, told)| match told {
             Told::Done => None,
             Told::NotDone(failure) | Told::Unknown(failure) => Some(failure),
@@ -64,25 +67,37 @@ fn a_database_that_is_down_is_reported_as_down() {
 fn the_tunnel_is_cut_under_load() {
     live(async {
         let world = Setup::new().keys("pool_size=5").start().await;
-        world.limit_streams(5);
-        let load = Load::start(&world, 8).await;
-        for _ in 0..4 {
-            world.tunnel.knobs().cut_all();
-            load.until_done(40).await;
-        }
-        // In the middle of a message, whichever it is.
-        for bytes in [1, 17, 40, 333] {
-            world.tunnel.knobs().cut_after(bytes);
-            load.until_done(40).await;
-        }
-        let told = load.finish(&world).await;
-        for (_, told) in &told {
-            let (Told::NotDone(failure) | Told::Unknown(failure)) = told else { continue };
-            assert!(["08001", "08006", "08007"].contains(&failure.sqlstate()), "{failure:?}");
-            assert_eq!(failure.is("retryable"), failure.is("refused"), "{failure:?}");
-        }
+        cuts_under_load(&world, world.tunnel.knobs()).await;
         assert!(world.stats().cuts >= 8, "{:?}", world.stats());
     });
+}
+
+#[test]
+fn tcp_is_cut_under_load() {
+    live(async {
+        let world = Setup::new().keys("pool_size=5").direct("off").start().await;
+        cuts_under_load(&world, world.proxy.knobs()).await;
+        assert!(world.proxy.stats().cuts >= 8, "{:?}", world.proxy.stats());
+    });
+}
+
+async fn cuts_under_load(world: &World, knobs: &Knobs) {
+    world.limit_streams(5);
+    let load = Load::start(world, 8).await;
+    for _ in 0..4 {
+        knobs.cut_all();
+        load.until_done(40).await;
+    }
+    // In the middle of a message, whichever it is.
+    for bytes in [1, 17, 40, 333] {
+        knobs.cut_after(bytes);
+        load.until_done(40).await;
+    }
+    for (_, told) in &load.finish(world).await {
+        let (Told::NotDone(failure) | Told::Unknown(failure)) = told else { continue };
+        assert!(["08001", "08006", "08007"].contains(&failure.sqlstate()), "{failure:?}");
+        assert_eq!(failure.is("retryable"), failure.is("refused"), "{failure:?}");
+    }
 }
 
 #[test]
@@ -261,7 +276,7 @@ fn a_wrong_service_token_is_denied_without_being_told() {
 }
 
 /// Asks until it works.
-async fn until_ok(world: &crate::world::World) {
+async fn until_ok(world: &World) {
     let app = world.app();
     let deadline = Instant::now() + PATIENCE + Duration::from_secs(5);
     loop {
