@@ -12,6 +12,9 @@ use super::events::{Event, describe_output};
 use super::stream::{Life, Purpose, Stream};
 use crate::sim::server::{Backend, CANCEL_CODE, STARTUP_CODE};
 
+/// Milliseconds between a grant and the request's being sent: the probe, a late timer, the clock.
+const GRANT_TO_SEND_MAX: u64 = 600;
+
 const TERMINATE: &[u8] = b"X\0\0\0\x04";
 
 /// What one drain has done so far.
@@ -96,7 +99,7 @@ impl World {
     fn obey_open(&mut self, id: u64) {
         let process = self.db.next_process();
         let backend = Backend::new(process, self.rng.bytes());
-        if self.streams.insert(id, Stream::new(backend)).is_some() {
+        if self.streams.insert(id, Stream::new(backend, self.now)).is_some() {
             return self.broken("2 one life", format!("stream {id} is opened a second time"));
         }
         self.open(id);
@@ -160,7 +163,12 @@ impl World {
             }
             self.coverage.add("grant: after the first");
         }
+        let oldest = self.plan.settings.max_lifetime.0 + GRANT_TO_SEND_MAX;
         let Some(stream) = self.streams.get_mut(&id) else { return };
+        if self.now > stream.asked_for + oldest {
+            let detail = format!("stream {id} is used at {} ms", self.now - stream.asked_for);
+            return self.broken("lifetime", detail);
+        }
         let (holder, poisoned) = (stream.holder.replace(client_id), stream.poisoned);
         let other = holder.filter(|h| *h != client_id);
         if other.is_some_and(|h| self.clients[h as usize - 1].outcome.is_none()) {

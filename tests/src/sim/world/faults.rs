@@ -112,7 +112,7 @@ impl World {
         let unsent = self.clients.iter().filter(|c| c.is_open()).filter_map(|c| c.written);
         let unsent = unsent
             .filter(|(id, at)| {
-                self.streams.get(id).is_some_and(|s| s.life == Life::Open && s.accepted <= *at)
+                self.streams.get(id).is_some_and(|s| s.life == Life::Open && s.accepted <= *at + 1)
             })
             .map(|(id, _)| id)
             .next();
@@ -297,6 +297,7 @@ impl World {
             .streams
             .iter()
             .filter(|(_, s)| s.hung && s.life == Life::Open && s.told_to_end.is_none() && !used(s))
+            .filter(|(_, s)| s.to_server.is_empty() && s.to_engine.is_empty())
             .map(|(id, _)| *id)
             .collect();
         for id in hung {

@@ -31,6 +31,9 @@ use super::server::database::Database;
 /// Milliseconds by which the shell's clock may step back.
 const CLOCK_STEP_MAX: u64 = 50;
 
+/// Steps of one schedule; the longest take some thousands.
+const STEPS_MAX: u64 = 20_000;
+
 /// Events of the trace that a failure shows.
 const TRACE_LENGTH: usize = 60;
 
@@ -61,6 +64,9 @@ pub struct World {
     alarms: [Option<Alarm>; 2],
     /// Wakes in a row after which a deadline was still due.
     futile: u32,
+    steps: u64,
+    /// Streams asked for.
+    opens: u64,
     /// Faults are over.
     calm: bool,
     /// The way to the database.
@@ -118,6 +124,8 @@ impl World {
             came: 0,
             alarms: [None; 2],
             futile: 0,
+            steps: 0,
+            opens: 0,
             calm: false,
             road: Road::Open,
             violation: None,
@@ -201,6 +209,10 @@ impl World {
             return false;
         };
         self.now = self.now.max(next);
+        self.steps += 1;
+        if self.steps > STEPS_MAX {
+            self.broken("livelock", "the schedule does not end");
+        }
         if event.is_some_and(|at| at <= next) {
             if let Some((_, event)) = self.events.pop_first() {
                 self.happen(event);

@@ -36,7 +36,10 @@ impl World {
     /// Decides what becomes of an open.
     pub(super) fn open(&mut self, id: u64) {
         let delay = self.rng.within(0, self.plan.open_delay);
-        if self.road != Road::Open || (!self.calm && self.rng.chance(self.plan.refused)) {
+        self.opens += 1;
+        let refused = self.opens <= self.plan.refused_first
+            || (!self.calm && self.rng.chance(self.plan.refused));
+        if self.road != Road::Open || refused {
             self.coverage.add("open: refused");
             self.after(delay, Event::Refused(id));
         } else if !self.calm && self.rng.chance(self.plan.hanging) {

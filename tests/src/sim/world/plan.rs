@@ -40,6 +40,8 @@ pub(super) struct Plan {
     pub(super) hanging: u64,
     /// Nothing goes wrong.
     pub(super) quiet: bool,
+    /// So many opens are refused before one succeeds.
+    pub(super) refused_first: u64,
     /// Requests are cut off before they are sent, again and again.
     pub(super) torn: bool,
     /// In a hundred writes, so many are accepted late.
@@ -75,20 +77,24 @@ impl Plan {
             late_accepts: rng.pick(&[0, 10, 50, 100]),
             torn: false,
             quiet: false,
+            refused_first: 0,
             settings,
         };
+        let refused_first = rng.pick(&[0, 0, 1, 3]);
         match rng.below(100) {
             0..2 => plan.torn(),
             2..12 => {
                 db.max_connections = 1_000;
-                plan.quiet()
+                plan.quiet(refused_first)
             }
             _ => plan,
         }
     }
 
-    /// Nothing goes wrong and nobody is in a hurry: everybody must be served.
-    fn quiet(mut self) -> Self {
+    /// Nothing goes wrong, but for the first opens perhaps, and nobody is in a hurry: everybody
+    /// must be served.
+    fn quiet(mut self, refused_first: u64) -> Self {
+        self.refused_first = refused_first;
         self.settings.wait_timeout = Millis(600_000);
         self.settings.query_timeout = Millis(600_000);
         self.settings.connect_timeout = Millis(600_000);

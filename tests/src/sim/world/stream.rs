@@ -58,6 +58,8 @@ pub(super) struct Stream {
     pub(super) server_ended: bool,
     /// The client whose request was written last and not answered.
     pub(super) holder: Option<u64>,
+    /// When it was asked for.
+    pub(super) asked_for: u64,
     /// When the engine told it to end.
     pub(super) told_to_end: Option<u64>,
     /// While nobody used it, the engine was sent something that no server may send.
@@ -82,7 +84,7 @@ pub(super) struct Scheduled {
 impl Stream {
     /// A stream that was asked for.
     #[must_use]
-    pub(super) fn new(backend: Backend) -> Self {
+    pub(super) fn new(backend: Backend, now: u64) -> Self {
         Self {
             life: Life::Opening,
             purpose: Purpose::Unknown,
@@ -96,6 +98,7 @@ impl Stream {
             hung: false,
             server_ended: false,
             holder: None,
+            asked_for: now,
             told_to_end: None,
             poisoned: false,
             secured: false,
