@@ -94,7 +94,7 @@ impl ConnectFailure {
             blame: Blame::Tunnel,
             lasting: false,
             message: format!("the stream ended while a session was being opened: {detail}"),
-            hint: "check that the database is up".into(),
+            hint: "check that the database is up, and that tls= is what it expects".into(),
         }
     }
 

@@ -19,6 +19,8 @@
     reason = "test code: a broken harness must fail the test loudly, at the place where it broke"
 )]
 
+#[cfg(test)]
+mod docs;
 pub mod http;
 pub mod net;
 pub mod postgres;

@@ -21,12 +21,13 @@ pub struct HeapUsage {
     pub total: u64,
     /// Objects that the runtime itself keeps for the isolate.
     pub embedder: u64,
-    /// Backing stores of array buffers, wasm memories included.
+    /// Backing stores of array buffers. A wasm memory is not among them: ask the object's own status
+    /// for its size.
     pub backing: u64,
 }
 
 impl HeapUsage {
-    /// What counts against the memory limit: JavaScript, runtime and buffers.
+    /// What counts against the memory limit, but for wasm memory: JavaScript, runtime and buffers.
     pub fn sum(&self) -> u64 {
         self.used + self.embedder + self.backing
     }

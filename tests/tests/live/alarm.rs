@@ -37,7 +37,7 @@ fn an_idle_pool_is_let_go() {
         }
         assert_eq!(world.sessions().await, 3);
         world.until_sessions(0).await;
-        assert_eq!(world.stats().streams_now, 0);
+        world.until_streams(0).await;
         app.echo("a new session").await.unwrap();
         assert_eq!(world.stats().handshakes_total, 4);
         assert_eq!(world.sessions().await, 1);

