@@ -284,20 +284,21 @@ impl World {
         self.after(wait, Event::Repaired);
     }
 
-    /// Faults are over: what is broken is seen to be, and everything works from here on.
+    /// Faults are over: what is asked for from here on works.
     pub(super) fn become_calm(&mut self) {
         self.note(|_| "  calm".into());
         self.calm = true;
         self.repair();
         self.db.max_connections = 1000;
-        // Whoever waits on a stream that hangs is helped by a deadline. One that nobody uses would
-        // be found out only by its next client.
-        let used = |s: &Stream| s.holder.is_some_and(|id| self.clients[id as usize - 1].is_open());
+    }
+
+    /// Streams that hang break. Whoever waited on one has been helped by a deadline; one that nobody
+    /// used would be found out only by its next client.
+    pub(super) fn cut_hung(&mut self) {
         let hung: Vec<u64> = self
             .streams
             .iter()
-            .filter(|(_, s)| s.hung && s.life == Life::Open && s.told_to_end.is_none() && !used(s))
-            .filter(|(_, s)| s.to_server.is_empty() && s.to_engine.is_empty())
+            .filter(|(_, s)| s.hung && s.life == Life::Open)
             .map(|(id, _)| *id)
             .collect();
         for id in hung {

@@ -43,6 +43,7 @@ impl World {
     /// is quick enough for any timeout.
     fn smooth(&mut self) {
         self.now += RECOVERY_MS;
+        self.cut_hung();
         self.plan.delay = 0;
         self.plan.open_delay = 0;
         self.plan.crumbs = 0;
