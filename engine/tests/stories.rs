@@ -430,6 +430,22 @@ fn a_slow_reader_loses_its_answer_where_nothing_can_be_held_back() {
 }
 
 #[test]
+fn an_answer_that_its_last_chunk_makes_large_is_a_stream() {
+    // Two rows of 600 kB, one chunk each; the second brings the ready point too.
+    let row = [&b"D\0\x09\x27\xc0"[..], &[0; 600_000 - 4]].concat();
+    let first = [&b"T\0\0\0\x06\0\0"[..], &row].concat();
+    let second = [&row[..], &b"C\0\0\0\x0dSELECT 2\0Z\0\0\0\x05I"[..]].concat();
+    let mut story = Story::begin();
+    let client = story.asks("select 'x'");
+    let stream = story.logs_in();
+    story.happens(Input::StreamData { stream, bytes: first.clone().into() });
+    assert!(story.answers.is_empty());
+    story.happens(Input::StreamData { stream, bytes: second.clone().into() });
+    assert_eq!(story.answers.len(), 2, "it begins as a stream, and ends");
+    assert_eq!(story.answer(client).0, [first, second].concat());
+}
+
+#[test]
 fn a_request_that_is_not_allowed_is_refused_and_nothing_sent() {
     let mut story = Story::begin();
     for (request, code) in [

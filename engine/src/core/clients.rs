@@ -132,6 +132,8 @@ impl Engine {
     /// Ends a client with its outcome, times filled in.
     pub(super) fn finish(&mut self, id: ClientId, mut outcome: Outcome) {
         let now = self.now;
+        // The last chunk may be the one that makes the answer large.
+        self.pass_on(id);
         let Some(client) = self.clients.get_mut(&id) else { return };
         let granted = client.granted.unwrap_or(now);
         outcome.waited_ms = granted.since(client.arrived).as_u32();
@@ -169,13 +171,9 @@ impl Engine {
         self.timers.clear_all(Target::Client(id));
     }
 
-    /// Passes on what has come for a client, and checks that its reader keeps up.
-    pub(super) fn flush_answer(&mut self, id: ClientId) {
+    /// Passes on what has come for a client: nothing yet, while its answer is small.
+    fn pass_on(&mut self, id: ClientId) {
         let Some(client) = self.clients.get_mut(&id) else { return };
-        if client.place == Place::Reading {
-            // It has its outcome; what its reader has not taken yet is its own affair.
-            return;
-        }
         let held = client.answer.held();
         match client.answer.flush() {
             Some(Parcel::Begin(bytes)) => {
@@ -187,8 +185,17 @@ impl Engine {
             }
             None => {}
         }
-        let untaken = client.answer.untaken();
         self.answer_bytes = (self.answer_bytes + client.answer.held()).saturating_sub(held);
+    }
+
+    /// Passes on what has come for a client, and checks that its reader keeps up.
+    pub(super) fn flush_answer(&mut self, id: ClientId) {
+        if self.clients.get(&id).is_none_or(|c| c.place == Place::Reading) {
+            // It has its outcome; what its reader has not taken yet is its own affair.
+            return;
+        }
+        self.pass_on(id);
+        let untaken = self.clients.get(&id).map_or(0, |c| c.answer.untaken());
         if untaken > ANSWER_UNTAKEN_MAX && !self.settings.backpressure {
             self.drop_answer(id, &Failure::ReaderTooSlow { held: untaken });
         }

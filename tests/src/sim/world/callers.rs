@@ -13,6 +13,9 @@ use super::net::PIECE_MAX;
 use crate::sim::expect::Expected;
 use crate::sim::script::{self, Kind, Script, Taste};
 
+/// Bytes of a whole answer that are not data: headers, and an outcome with its two texts.
+const ENVELOPE_MAX: usize = 4 * 1024;
+
 impl World {
     /// Decides who comes, when, and with what.
     pub(super) fn invite(&mut self) {
@@ -210,8 +213,7 @@ impl World {
     pub(super) fn check_answer_size(&mut self, index: usize, size: usize) {
         let client = &self.clients[index];
         let (untaken, streamed) = (client.untaken, client.streamed);
-        // The last piece may bring an answer above the limit and to its end at once.
-        if !streamed && size > ANSWER_WHOLE_MAX + 2 * PIECE_MAX {
+        if !streamed && size > ANSWER_WHOLE_MAX + ENVELOPE_MAX {
             self.broken("6 memory", format!("a whole answer of {size} bytes"));
         }
         let most = if self.plan.settings.backpressure {
