@@ -1,7 +1,9 @@
-//! Bytes that two sides share, without I/O: PostgreSQL message framing and the exchange envelope.
+//! Bytes that two sides share, without I/O: PostgreSQL message framing, the exchange envelope
+//! and the frames of our own tunnel.
 //!
 //! Layouts of our own are specified in `docs/protocol.md`.
 
 pub mod envelope;
 pub mod limits;
 pub mod pg;
+pub mod tunnel;
