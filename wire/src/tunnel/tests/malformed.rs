@@ -85,6 +85,7 @@ fn unknown_frames_are_skipped_or_refused_by_their_code() {
     assert!(frames.next().is_none());
     assert_eq!(frames.skipped(), 2);
 
+    assert_eq!(parse(&frame(0x80, &[])), Err(FrameError::UnknownKind(0x80)));
     let message = [frame(0xff, &[]), here].concat();
     let mut frames = Frames::new(message.into()).unwrap();
     assert_eq!(frames.next(), Some(Err(FrameError::UnknownKind(0xff))));
