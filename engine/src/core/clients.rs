@@ -142,13 +142,7 @@ impl Engine {
         let bytes = client.answer.finish(&outcome);
         let is_stream = client.answer.is_stream();
         self.answer_bytes = (self.answer_bytes + client.answer.held()).saturating_sub(held);
-        client.place = Place::Reading;
-        let request = client.request_id;
-        self.request_bytes = self.request_bytes.saturating_sub(client.plan.bytes.len());
-        client.plan.bytes = Bytes::new();
-        self.requests.remove(&request);
-        self.waiters.retain(|&other| other != id);
-        self.timers.clear_all(Target::Client(id));
+        self.settle(id);
         if is_stream {
             self.outputs.push_back(Output::WriteAnswer { client: id, bytes, end: true });
         } else {
@@ -159,13 +153,21 @@ impl Engine {
 
     /// Nothing more is owed to the client.
     fn forget_client(&mut self, id: ClientId) {
+        self.settle(id);
         let Some(client) = self.clients.remove(&id) else { return };
         self.answer_bytes = self.answer_bytes.saturating_sub(client.answer.held());
-        self.request_bytes = self.request_bytes.saturating_sub(client.plan.bytes.len());
+    }
+
+    /// The client's request is over, well or not: it waits for nothing, and its bytes are let go.
+    fn settle(&mut self, id: ClientId) {
+        let Some(client) = self.clients.get_mut(&id) else { return };
+        let place = std::mem::replace(&mut client.place, Place::Reading);
+        let request = std::mem::take(&mut client.plan.bytes);
+        self.request_bytes = self.request_bytes.saturating_sub(request.len());
         if self.requests.get(&client.request_id) == Some(&id) {
             self.requests.remove(&client.request_id);
         }
-        if client.place == Place::Waiting {
+        if place == Place::Waiting {
             self.waiters.retain(|&other| other != id);
         }
         self.timers.clear_all(Target::Client(id));

@@ -38,7 +38,9 @@ impl Timers {
 
     /// Removes everything about a target.
     pub(crate) fn clear_all(&mut self, target: Target) {
-        for reason in ALL {
+        while let Some((&(other, reason), _)) = self.by_target.range((target, FIRST)..).next()
+            && other == target
+        {
             self.clear(target, reason);
         }
     }
@@ -69,18 +71,8 @@ impl Timers {
     }
 }
 
-const ALL: [Reason; 10] = [
-    Reason::WaiterDeadline,
-    Reason::RequestDeadline,
-    Reason::ConnectDeadline,
-    Reason::ConnectBackoff,
-    Reason::ResetDeadline,
-    Reason::EndDeadline,
-    Reason::Probe,
-    Reason::IdleTimeout,
-    Reason::Lifetime,
-    Reason::KeepAlive,
-];
+/// The least of the reasons.
+const FIRST: Reason = Reason::WaiterDeadline;
 
 fn is_housekeeping(reason: Reason) -> bool {
     match reason {
