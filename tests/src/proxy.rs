@@ -2,6 +2,7 @@
 
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
+use std::ops::Deref;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -11,7 +12,7 @@ use tokio::net::TcpStream;
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 
 use crate::net::{
-    Answer, Counters, Knobs, Limits, Line, LineEnd, Server, Stats, from_database, line, linger,
+    Answer, Controls, Counters, Knobs, Limits, Line, LineEnd, Server, from_database, line, linger,
     sleep_until,
 };
 
@@ -20,11 +21,7 @@ const READ: usize = 64 << 10;
 
 /// A running proxy on a free loopback port; ends with its value, and every stream with it.
 #[derive(Debug)]
-pub struct TcpProxy {
-    server: Server,
-    knobs: Knobs,
-    counters: Counters,
-}
+pub struct TcpProxy(Controls);
 
 impl TcpProxy {
     /// Starts a proxy in front of `target`, on a thread of its own.
@@ -38,33 +35,14 @@ impl TcpProxy {
         let counters = Counters::new(limits);
         let shared = Arc::new(Shared { target, knobs: knobs.clone(), counters: counters.clone() });
         let server = Server::start("proxy", listen, move |client| serve(client, shared.clone()))?;
-        Ok(Self { server, knobs, counters })
+        Ok(Self(Controls::new(server, knobs, counters)))
     }
+}
 
-    /// Where it listens.
-    pub fn addr(&self) -> SocketAddr {
-        self.server.addr()
-    }
-
-    /// The knobs.
-    pub fn knobs(&self) -> &Knobs {
-        &self.knobs
-    }
-
-    /// The counters and limits.
-    pub fn counters(&self) -> &Counters {
-        &self.counters
-    }
-
-    /// The counters now.
-    pub fn stats(&self) -> Stats {
-        self.counters.stats()
-    }
-
-    /// Panics if a limit was broken.
-    #[track_caller]
-    pub fn assert_clean(&self) {
-        self.counters.assert_clean();
+impl Deref for TcpProxy {
+    type Target = Controls;
+    fn deref(&self) -> &Controls {
+        &self.0
     }
 }
 

@@ -1,11 +1,13 @@
 //! What the emulated tunnel and the plain proxy share: knobs, counters, delay, the serving thread.
 
+mod controls;
 mod counters;
 mod delay;
 mod knobs;
 mod pump;
 mod server;
 
+pub use controls::Controls;
 pub use counters::{Counters, Limits, Stats};
 pub use knobs::{Answer, Knobs, Settings};
 

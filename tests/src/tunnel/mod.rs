@@ -13,12 +13,13 @@ mod tests;
 
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
+use std::ops::Deref;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::net::TcpStream;
 
-use crate::net::{Counters, Knobs, Limits, Server, Stats};
+use crate::net::{Controls, Counters, Knobs, Limits, Server};
 
 /// The largest frame in either direction, in bytes: cloudflared's copy buffer.
 pub const MAX_FRAME: usize = 16_384;
@@ -65,11 +66,7 @@ impl TunnelConfig {
 
 /// A running tunnel; ends with its value, and every stream with it.
 #[derive(Debug)]
-pub struct Tunnel {
-    server: Server,
-    knobs: Knobs,
-    counters: Counters,
-}
+pub struct Tunnel(Controls);
 
 impl Tunnel {
     /// Starts to listen, on a thread of its own.
@@ -79,38 +76,19 @@ impl Tunnel {
         let listen = config.listen;
         let shared = Arc::new(Shared { config, knobs: knobs.clone(), counters: counters.clone() });
         let server = Server::start("tunnel", listen, move |socket| serve(socket, shared.clone()))?;
-        Ok(Self { server, knobs, counters })
-    }
-
-    /// Where it listens.
-    pub fn addr(&self) -> SocketAddr {
-        self.server.addr()
+        Ok(Self(Controls::new(server, knobs, counters)))
     }
 
     /// The URL that a database's configuration names: `http://127.0.0.1:port/`.
     pub fn url(&self) -> String {
         format!("http://{}/", self.addr())
     }
+}
 
-    /// The knobs.
-    pub fn knobs(&self) -> &Knobs {
-        &self.knobs
-    }
-
-    /// The counters and limits.
-    pub fn counters(&self) -> &Counters {
-        &self.counters
-    }
-
-    /// The counters now.
-    pub fn stats(&self) -> Stats {
-        self.counters.stats()
-    }
-
-    /// Panics if a limit was broken or a client's frame was truncated.
-    #[track_caller]
-    pub fn assert_clean(&self) {
-        self.counters.assert_clean();
+impl Deref for Tunnel {
+    type Target = Controls;
+    fn deref(&self) -> &Controls {
+        &self.0
     }
 }
 

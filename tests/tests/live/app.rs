@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use pierhead_tests::http::{Doomed, Http, Response, path_with_query};
 use serde_json::{Value, json};
+use tokio::task::JoinHandle;
 
 /// The test Worker with the options of a call.
 #[derive(Clone)]
@@ -58,6 +59,12 @@ impl App {
     /// `{columns, rows, affected}`, values as text.
     pub(crate) async fn query(&self, sql: &str, params: &[Value]) -> Result<Value, Failure> {
         self.post("/query", &json!({ "sql": sql, "params": params })).await
+    }
+
+    /// Sends a query now and lets it run beside the story.
+    pub(crate) fn spawn(&self, sql: &'static str) -> JoinHandle<Result<Value, Failure>> {
+        let app = self.clone();
+        tokio::spawn(async move { app.query(sql, &[]).await })
     }
 
     /// The value of a result of one row and one column.

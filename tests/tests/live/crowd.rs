@@ -58,14 +58,10 @@ fn those_who_wait_in_vain_are_told_why() {
         let world = Setup::new().keys(keys).start().await;
         world.limit_streams(1);
         let app = world.app();
-        let call = |sql: &'static str| {
-            let app = app.clone();
-            tokio::spawn(async move { app.query(sql, &[]).await })
-        };
-        let holder = call("select pg_sleep(3)");
+        let holder = app.spawn("select pg_sleep(3)");
         world.until_busy(1).await;
         let began = Instant::now();
-        let waiters = [call("select 1"), call("select 1")];
+        let waiters = [app.spawn("select 1"), app.spawn("select 1")];
         world.until_status("two waiting", |status| status["waiting"] == 2).await;
 
         let full = app.query("select 1", &[]).await.unwrap_err();

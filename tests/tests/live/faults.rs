@@ -182,11 +182,7 @@ fn a_waiter_that_died_is_never_served() {
             .await
             .unwrap();
         let app = world.app();
-        let call = |sql: &'static str| {
-            let app = app.clone();
-            tokio::spawn(async move { app.query(sql, &[]).await })
-        };
-        let holder = call("select pg_sleep(3)");
+        let holder = app.spawn("select pg_sleep(3)");
         world.until_busy(1).await;
         let dying = app.doomed("/error", &[("sql", "insert into last_wills values (1)")]).await;
         world.until_status("one waiting", |status| status["waiting"] == 1).await;
