@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use pierhead_config::{AccessToken, DatabaseConfig, Reset, Tls, Tunnel};
 use pierhead_engine::time::Millis;
-use pierhead_engine::{ResetPolicy, Settings};
+use pierhead_engine::{ResetPolicy, Settings, Way};
 
 /// How a stream to the database is opened.
 #[derive(Debug)]
@@ -55,8 +55,12 @@ pub(crate) fn split(config: DatabaseConfig, verbose: bool) -> (Settings, Dial) {
             Reset::Always => ResetPolicy::Always,
         },
         start_tls: matches!(dial, Dial::Tcp { tls: TcpTls::StartTls, .. }),
-        backpressure: matches!(dial, Dial::Tcp { .. }),
+        ways: vec![match dial {
+            Dial::Tcp { .. } => Way::Direct,
+            Dial::WebSocket { .. } => Way::Cloudflared,
+        }],
         verbose,
+        ..Settings::default()
     };
     (settings, dial)
 }

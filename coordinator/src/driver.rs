@@ -65,7 +65,7 @@ impl<H: Host> Driver<H> {
     fn perform(&self, output: Output) {
         let host = &self.host;
         match output {
-            Output::OpenStream { stream } => host.open(stream, &self.dial),
+            Output::OpenStream { stream, .. } => host.open(stream, &self.dial),
             Output::Write { stream, bytes } => host.write(stream, &bytes),
             Output::StartTls { stream } => host.start_tls(stream),
             Output::Grant { stream, bytes } => host.grant(stream, bytes),
@@ -77,7 +77,12 @@ impl<H: Host> Driver<H> {
             Output::Log(event) if event.level >= self.level => {
                 host.log(event.level, &line(&event));
             }
-            Output::Log(_) => {}
+            // The shell of links lands next.
+            Output::SendLink { .. }
+            | Output::CloseLink { .. }
+            | Output::Attach { .. }
+            | Output::RaiseEpoch
+            | Output::Log(_) => {}
         }
     }
 

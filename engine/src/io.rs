@@ -5,7 +5,8 @@
 
 use bytes::Bytes;
 
-use crate::ids::{ClientId, SessionId, StreamId};
+use crate::ids::{ClientId, LinkId, SessionId, StreamId};
+use crate::settings::Way;
 
 /// Something that happened.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -73,6 +74,38 @@ pub enum Input {
         /// The platform's words, for logs.
         detail: String,
     },
+    /// An agent whose token was checked dialled in, and its WebSocket was accepted.
+    LinkOpened {
+        /// Given by the shell, never twice, not even after hibernation.
+        link: LinkId,
+    },
+    /// The object woke without its memory and found this WebSocket, accepted by an earlier life.
+    /// Comes before every other input of this life.
+    LinkRestored {
+        /// The number it had.
+        link: LinkId,
+        /// What [`Output::Attach`] gave last; empty if nothing did.
+        attachment: Bytes,
+    },
+    /// A message of the agent, in order.
+    LinkMessage {
+        /// Which link.
+        link: LinkId,
+        /// The whole binary message; `None` for a text message, which no agent sends.
+        message: Option<Bytes>,
+    },
+    /// The WebSocket is gone, whoever ended it. Its id is finished.
+    LinkClosed {
+        /// Which link.
+        link: LinkId,
+        /// The platform's words, for logs.
+        detail: String,
+    },
+    /// The answer to [`Output::RaiseEpoch`]: the new epoch is stored, for certain.
+    EpochRaised {
+        /// The new epoch.
+        epoch: u64,
+    },
     /// A deadline of `poll_timeout` may be due, or an alarm fired.
     TimePassed,
 }
@@ -100,11 +133,12 @@ pub enum RefusalKind {
 /// Something the shell must do now.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Output {
-    /// Open a stream to the database, by the configured tunnel. Answered by `StreamOpened` or
-    /// `StreamRefused`.
+    /// Open a stream to the database. Answered by `StreamOpened` or `StreamRefused`.
     OpenStream {
         /// Given by the engine, never twice.
         stream: StreamId,
+        /// By which tunnel; never [`Way::Agent`], whose streams are frames on a link.
+        way: Way,
     },
     /// Send these bytes, in order. The shell joins them into as few messages as the transport's
     /// greatest message allows.
@@ -162,6 +196,33 @@ pub enum Output {
         /// Whom.
         client: ClientId,
     },
+    /// Send one binary message on a link.
+    SendLink {
+        /// Which.
+        link: LinkId,
+        /// The message, in pieces; at most 262,144 bytes.
+        message: Vec<Bytes>,
+    },
+    /// Close a link's WebSocket after what was sent. Answered by `LinkClosed`, unless that came
+    /// first.
+    CloseLink {
+        /// Which.
+        link: LinkId,
+        /// For the close frame; never a secret.
+        reason: &'static str,
+    },
+    /// Keep these bytes with the link's WebSocket, in place of earlier ones, for
+    /// [`Input::LinkRestored`]. The object may hibernate as soon as no active deadline is left.
+    Attach {
+        /// Which.
+        link: LinkId,
+        /// At most 16,000 bytes.
+        attachment: Bytes,
+    },
+    /// Add one to the number in the object's storage that counts epochs (absent is 0), make sure
+    /// that it is stored, and answer with `EpochRaised`. If storing fails this copy of the object
+    /// is stale: it ends itself, with all links.
+    RaiseEpoch,
     /// Something a person may want to read.
     Log(Event),
 }

@@ -55,4 +55,4 @@ pub mod time;
 pub use crate::core::Engine;
 pub use crate::core::status::Status;
 pub use crate::io::{Event, Input, Level, Output, Refusal, RefusalKind};
-pub use crate::settings::{ResetPolicy, Settings};
+pub use crate::settings::{ResetPolicy, Settings, Way};

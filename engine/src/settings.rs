@@ -12,6 +12,24 @@ pub enum ResetPolicy {
     Always,
 }
 
+/// A kind of tunnel.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum Way {
+    /// Our own: agents dial in, and sessions outlive the coordinator.
+    Agent,
+    /// The platform's `connect()`. Holds back bytes that were not granted.
+    Direct,
+    /// One outgoing WebSocket per stream. Cannot hold back.
+    Cloudflared,
+}
+
+impl Way {
+    /// True where bytes that were not granted are held back.
+    pub(crate) fn holds_back(self) -> bool {
+        self != Self::Cloudflared
+    }
+}
+
 /// One database's settings.
 #[derive(Clone)]
 pub struct Settings {
@@ -39,13 +57,24 @@ pub struct Settings {
     pub max_lifetime: Millis,
     /// When state is cleared.
     pub reset: ResetPolicy,
-    /// Ask the database for TLS (`SSLRequest`) on each stream.
+    /// Tunnels in order of preference; at least one. Another is used when none before it can be.
+    pub ways: Vec<Way>,
+    /// The name under which agents know the database: the coordinator's own.
+    pub name: String,
+    /// How long a client waits for an agent to dial in before the next tunnel is used, or, if
+    /// there is none, before it is told so.
+    pub tunnel_wait: Millis,
+    /// Ask the database for TLS (`SSLRequest`) on each stream of [`Way::Direct`].
     pub start_tls: bool,
-    /// True where the tunnel holds back bytes that were not granted (TCP), false where it cannot
-    /// (WebSocket).
-    pub backpressure: bool,
     /// Log every change of every session's state.
     pub verbose: bool,
+}
+
+impl Settings {
+    /// True if TLS is asked for on a stream of this tunnel.
+    pub(crate) fn start_tls_by(&self, way: Way) -> bool {
+        self.start_tls && way == Way::Direct
+    }
 }
 
 impl Default for Settings {
@@ -63,8 +92,10 @@ impl Default for Settings {
             idle_timeout: Millis::secs(60),
             max_lifetime: Millis::secs(30 * 60),
             reset: ResetPolicy::Detected,
+            ways: vec![Way::Cloudflared],
+            name: "main".into(),
+            tunnel_wait: Millis::secs(5),
             start_tls: false,
-            backpressure: false,
             verbose: false,
         }
     }

@@ -58,6 +58,12 @@ pub enum Reason {
     EndDeadline,
     /// A caller is to be asked whether it still lives.
     Probe,
+    /// An agent's greeting, its last offer's settlement or its sign of life is late.
+    LinkDeadline,
+    /// No agent has dialled in for as long as a client waits for one.
+    TunnelWait,
+    /// A session has been idle for long enough to be parked.
+    Park,
     /// A session has been idle for long enough to be closed.
     IdleTimeout,
     /// A session has reached its greatest age.

@@ -5,7 +5,9 @@
 use bytes::{Bytes, BytesMut};
 use pierhead_engine::ids::{ClientId, StreamId};
 use pierhead_engine::time::Instant;
-use pierhead_engine::{Engine, Input, Output, Refusal, RefusalKind, ResetPolicy, Settings, Status};
+use pierhead_engine::{
+    Engine, Input, Output, Refusal, RefusalKind, ResetPolicy, Settings, Status, Way,
+};
 use pierhead_wire::envelope::{
     AnswerReader, Options, Outcome, Record, Request, RequestId, Retry, Status as Verdict,
 };
@@ -54,7 +56,7 @@ impl Story {
         self.engine.handle(Instant(self.now), input);
         while let Some(output) = self.engine.poll_output() {
             match output {
-                Output::OpenStream { stream } => self.opened.push(stream),
+                Output::OpenStream { stream, .. } => self.opened.push(stream),
                 Output::CloseStream { stream } => self.closed.push(stream),
                 Output::Write { stream, bytes } => self.written.push((stream, bytes.concat())),
                 Output::Answer { client, bytes }
@@ -400,7 +402,7 @@ fn an_idle_pool_is_let_go_without_any_timer() {
 #[test]
 fn a_slow_reader_holds_back_the_database_where_it_can() {
     static CHUNK: [u8; 65_536] = [0; 65_536];
-    let mut story = Story::with(|s| s.backpressure = true);
+    let mut story = Story::with(|s| s.ways = vec![Way::Direct]);
     let client = story.asks("select 1");
     let stream = story.logs_in();
     // One row of a gigabyte, less a little.

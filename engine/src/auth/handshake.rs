@@ -26,7 +26,7 @@ use super::scram::{self, KeyCache};
 use crate::failure::ConnectFailure;
 use crate::limits::{CANCEL_KEY_MAX, PARAMETER_BYTES_MAX, PARAMETERS_MAX};
 use crate::rng::Rng;
-use crate::settings::Settings;
+use crate::settings::{Settings, Way};
 
 /// What names a session to the database when it is to cancel something.
 #[derive(Clone, PartialEq, Eq)]
@@ -84,8 +84,8 @@ pub(crate) struct Handshake {
 
 impl Handshake {
     /// Begins on a fresh stream.
-    pub(crate) fn begin(settings: &Settings) -> Result<(Self, Step), ConnectFailure> {
-        if settings.start_tls {
+    pub(crate) fn begin(settings: &Settings, way: Way) -> Result<(Self, Step), ConnectFailure> {
+        if settings.start_tls_by(way) {
             let mut out = BytesMut::new();
             frontend::ssl_request(&mut out);
             return Ok((Self { state: State::TlsByte }, Step::Write(out.freeze())));

@@ -18,6 +18,7 @@ use crate::io::Output;
 use crate::limits::{END_TIMEOUT, READ_WINDOW};
 use crate::pool::session::State;
 use crate::pool::timers::Target;
+use crate::settings::Way;
 use crate::time::Reason;
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -31,6 +32,7 @@ enum Stage {
 #[derive(Debug)]
 struct Cancel {
     stream: StreamId,
+    way: Way,
     stage: Stage,
     request: Bytes,
 }
@@ -62,19 +64,21 @@ impl Engine {
             if !matches!(session.state(), State::Ending { .. }) {
                 continue;
             }
+            let way = session.way;
             let Some(key) = &session.cancel_key else { continue };
             let request = key.request();
             let stream = StreamId(self.next_id());
-            self.cancels.current = Some(Cancel { stream, stage: Stage::Opening, request });
+            self.cancels.current = Some(Cancel { stream, way, stage: Stage::Opening, request });
             self.streams.insert(stream, Carrier::Cancel);
             self.timers.set(Target::Pool, Reason::EndDeadline, self.now + END_TIMEOUT);
             self.counters.cancels += 1;
-            self.outputs.push_back(Output::OpenStream { stream });
+            self.outputs.push_back(Output::OpenStream { stream, way });
         }
     }
 
     pub(super) fn cancel_opened(&mut self, stream: StreamId) {
-        let tls = self.settings.start_tls;
+        let Some(way) = self.current_cancel(stream).map(|c| c.way) else { return };
+        let tls = self.settings.start_tls_by(way);
         let Some(cancel) = self.current_cancel(stream) else { return };
         let bytes = if tls {
             cancel.stage = Stage::TlsByte;
@@ -85,7 +89,7 @@ impl Engine {
             cancel.stage = Stage::Sent;
             cancel.request.clone()
         };
-        if self.settings.backpressure {
+        if way.holds_back() {
             self.outputs.push_back(Output::Grant { stream, bytes: READ_WINDOW });
         }
         self.write(stream, vec![bytes]);

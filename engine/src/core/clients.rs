@@ -198,7 +198,13 @@ impl Engine {
         }
         self.pass_on(id);
         let untaken = self.clients.get(&id).map_or(0, |c| c.answer.untaken());
-        if untaken > ANSWER_UNTAKEN_MAX && !self.settings.backpressure {
+        let held_back = self.clients.get(&id).is_some_and(|c| match c.place {
+            Place::Running(session) => {
+                self.sessions.get(&session).is_some_and(|s| s.way.holds_back())
+            }
+            Place::Waiting | Place::Reading => false,
+        });
+        if untaken > ANSWER_UNTAKEN_MAX && !held_back {
             self.drop_answer(id, &Failure::ReaderTooSlow { held: untaken });
         }
         while self.answer_bytes > ANSWER_BYTES_BUDGET {

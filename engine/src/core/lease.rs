@@ -142,10 +142,10 @@ impl Engine {
     /// Lets the shell read on, so that what it may still read and what the client has not taken
     /// stay within one window.
     pub(super) fn grant_reads(&mut self, id: SessionId) {
-        if !self.settings.backpressure {
+        let Some(session) = self.sessions.get_mut(&id) else { return };
+        if !session.way.holds_back() {
             return;
         }
-        let Some(session) = self.sessions.get_mut(&id) else { return };
         let client = session.client().and_then(|c| self.clients.get(&c));
         let untaken = client.map_or(0, |c| c.answer.untaken());
         let bytes = session.owed.saturating_sub(untaken);

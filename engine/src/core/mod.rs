@@ -109,7 +109,13 @@ impl Engine {
             Input::StreamClosed { stream, accepted, detail } => {
                 self.stream_closed(stream, accepted, &detail);
             }
-            Input::TimePassed => {}
+            // The engine's side of links lands next.
+            Input::LinkOpened { .. }
+            | Input::LinkRestored { .. }
+            | Input::LinkMessage { .. }
+            | Input::LinkClosed { .. }
+            | Input::EpochRaised { .. }
+            | Input::TimePassed => {}
         }
         self.expire();
         self.serve();

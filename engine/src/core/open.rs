@@ -9,6 +9,7 @@ use crate::limits::{KEEP_ALIVE_EVERY, LIFETIME_JITTER_PERCENT, READ_WINDOW};
 use crate::pool::budget::Approval;
 use crate::pool::session::{Session, State, Why};
 use crate::pool::timers::Target;
+use crate::settings::Way;
 use crate::time::{Millis, Reason};
 
 impl Engine {
@@ -41,14 +42,15 @@ impl Engine {
         let lifetime = self.settings.max_lifetime;
         let jitter = self.rng.below(lifetime.0 / 100 * LIFETIME_JITTER_PERCENT + 1);
         let expires = self.now + Millis(lifetime.0.saturating_sub(jitter));
-        self.sessions.insert(id, Session::new(stream, approval, expires));
+        let way = self.settings.ways.first().copied().unwrap_or(Way::Direct);
+        self.sessions.insert(id, Session::new(stream, way, approval, expires));
         self.streams.insert(stream, Carrier::Session(id));
         let deadline = self.now + self.settings.connect_timeout;
         self.timers.set(Target::Session(id), Reason::ConnectDeadline, deadline);
         if !self.timers.is_set(Target::Pool, Reason::KeepAlive) {
             self.timers.set(Target::Pool, Reason::KeepAlive, self.now + KEEP_ALIVE_EVERY);
         }
-        self.outputs.push_back(Output::OpenStream { stream });
+        self.outputs.push_back(Output::OpenStream { stream, way });
     }
 
     /// The session's stream carries bytes.
@@ -59,10 +61,11 @@ impl Engine {
         if !matches!(session.state(), State::Opening { handshake: None, .. }) {
             return;
         }
-        if self.settings.backpressure {
+        let way = session.way;
+        if way.holds_back() {
             self.outputs.push_back(Output::Grant { stream, bytes: READ_WINDOW });
         }
-        match Handshake::begin(&self.settings) {
+        match Handshake::begin(&self.settings, way) {
             Ok((begun, step)) => {
                 if let State::Opening { handshake, .. } = session.state_mut() {
                     *handshake = Some(begun);

@@ -29,6 +29,7 @@ use crate::database::replies::Replies;
 use crate::database::signs::Signs;
 use crate::ids::{ClientId, StreamId};
 use crate::pool::budget::{Approval, Budget, Seat};
+use crate::settings::Way;
 use crate::time::Instant;
 
 /// Why a session changes its state.
@@ -179,6 +180,8 @@ impl fmt::Debug for State {
 #[derive(Debug)]
 pub(crate) struct Session {
     pub(crate) stream: StreamId,
+    /// The tunnel that carries the stream.
+    pub(crate) way: Way,
     state: State,
     pub(crate) scanner: Scanner,
     /// The stream carries bytes.
@@ -199,9 +202,10 @@ impl fmt::Debug for CancelKey {
 }
 
 impl Session {
-    pub(crate) fn new(stream: StreamId, approval: Approval, expires: Instant) -> Self {
+    pub(crate) fn new(stream: StreamId, way: Way, approval: Approval, expires: Instant) -> Self {
         Self {
             stream,
+            way,
             state: State::Opening { handshake: None, approval },
             scanner: Scanner::new(Direction::Backend),
             connected: false,

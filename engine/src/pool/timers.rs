@@ -83,7 +83,10 @@ fn is_housekeeping(reason: Reason) -> bool {
         | Reason::ConnectBackoff
         | Reason::ResetDeadline
         | Reason::EndDeadline
-        | Reason::Probe => false,
+        | Reason::Probe
+        | Reason::LinkDeadline
+        | Reason::TunnelWait
+        | Reason::Park => false,
     }
 }
 

@@ -216,7 +216,7 @@ impl World {
         if !streamed && size > ANSWER_WHOLE_MAX + ENVELOPE_MAX {
             self.broken("6 memory", format!("a whole answer of {size} bytes"));
         }
-        let most = if self.plan.settings.backpressure {
+        let most = if self.plan.holds_back() {
             ANSWER_WHOLE_MAX + 2 * READ_WINDOW
         } else {
             ANSWER_UNTAKEN_MAX + 2 * PIECE_MAX

@@ -55,7 +55,7 @@ impl World {
 
     fn obey(&mut self, output: Output, drained: &mut Drained) {
         match output {
-            Output::OpenStream { stream } => self.obey_open(stream.0),
+            Output::OpenStream { stream, .. } => self.obey_open(stream.0),
             Output::Write { stream, bytes } => {
                 if !drained.written.insert(stream.0) {
                     self.broken("boundary", format!("two writes to {stream} in one drain"));
@@ -84,6 +84,12 @@ impl World {
             }
             Output::Probe { client } => self.obey_probe(client, drained),
             Output::Log(event) => self.check_log(&event),
+            Output::SendLink { .. }
+            | Output::CloseLink { .. }
+            | Output::Attach { .. }
+            | Output::RaiseEpoch => {
+                self.broken("boundary", "a link without an agent".into());
+            }
         }
     }
 

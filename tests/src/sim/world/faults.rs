@@ -129,7 +129,7 @@ impl World {
             self.coverage.add("fault: cut before acceptance");
         }
         let mut arriving = stream.to_engine.len();
-        if self.plan.settings.backpressure {
+        if self.plan.holds_back() {
             arriving = arriving.min(usize::try_from(stream.granted).unwrap_or(0));
         }
         self.note(|_| format!("  cut of stream {id}"));

@@ -71,7 +71,7 @@ impl World {
         if let Match::Differs(at) = matched {
             return Err(("1 own bytes", format!("message {at} is not the expected one")));
         }
-        let outran = !self.plan.settings.backpressure && outcome.sqlstate.as_str() == "53200";
+        let outran = !self.plan.holds_back() && outcome.sqlstate.as_str() == "53200";
         let excused = (outcome.status != Status::OutcomeUnknown || outran)
             && (outcome.status != Status::Refused
                 || matches!(outcome.sqlstate.as_str(), "53300" | "08P01"));

@@ -78,7 +78,7 @@ impl World {
     /// Starts whatever pump of the stream has something to move.
     pub(super) fn pump(&mut self, id: u64) {
         let (deliver, arrive) = (self.lag(), self.lag());
-        let backpressure = self.plan.settings.backpressure;
+        let backpressure = self.plan.holds_back();
         let Some(stream) = self.streams.get_mut(&id) else { return };
         if stream.hung {
             return;
@@ -189,7 +189,7 @@ impl World {
     }
 
     pub(super) fn arrive(&mut self, id: u64) {
-        let backpressure = self.plan.settings.backpressure;
+        let backpressure = self.plan.holds_back();
         let Some(stream) = self.streams.get_mut(&id) else { return };
         stream.scheduled.arrive = false;
         if stream.hung || !matches!(stream.life, Life::Open | Life::Closing) {

@@ -1,6 +1,6 @@
 //! What one schedule is like: drawn once from its seed.
 
-use pierhead_engine::settings::{ResetPolicy, Settings};
+use pierhead_engine::settings::{ResetPolicy, Settings, Way};
 use pierhead_engine::time::Millis;
 
 use super::faults::Fault;
@@ -49,6 +49,11 @@ pub(super) struct Plan {
 }
 
 impl Plan {
+    /// Whether the tunnel holds back what was not granted.
+    pub(super) fn holds_back(&self) -> bool {
+        self.settings.ways != [Way::Cloudflared]
+    }
+
     /// Draws the circumstances.
     #[must_use]
     pub(super) fn draw(rng: &mut Rng, db: &mut Database) -> Self {
@@ -142,7 +147,7 @@ fn settings(rng: &mut Rng) -> Settings {
         max_lifetime: Millis(rng.pick(&[1_000, 10_000, 1_800_000])),
         reset: rng.pick(&[ResetPolicy::Detected, ResetPolicy::Always]),
         start_tls: rng.chance(20),
-        backpressure: rng.chance(50),
+        ways: vec![if rng.chance(50) { Way::Direct } else { Way::Cloudflared }],
         verbose: true,
         ..Settings::default()
     }

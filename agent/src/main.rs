@@ -1,0 +1,3 @@
+//! The program `pierhead`.
+
+fn main() {}
