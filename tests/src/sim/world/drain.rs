@@ -88,7 +88,7 @@ impl World {
             | Output::CloseLink { .. }
             | Output::Attach { .. }
             | Output::RaiseEpoch => {
-                self.broken("boundary", "a link without an agent".into());
+                self.broken("boundary", "a link without an agent".to_owned());
             }
         }
     }
