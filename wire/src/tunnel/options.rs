@@ -6,6 +6,8 @@ use super::{Fault, Field};
 use crate::limits::{TUNNEL_NAME_BYTES_MAX, TUNNEL_OPTIONS_BYTES_MAX};
 
 const KEY_NAME: u8 = 1;
+const KEY_INSTANCE: u8 = 2;
+const KEY_PARK_TTL: u8 = 3;
 /// Keys from here on must be understood by the reader.
 const KEYS_CRITICAL: u8 = 128;
 
@@ -18,23 +20,47 @@ impl Options {
     /// [`TUNNEL_NAME_BYTES_MAX`] is cut at a character.
     #[must_use]
     pub fn named(name: &str) -> Self {
-        let end = name.floor_char_boundary(TUNNEL_NAME_BYTES_MAX);
-        let name = name.get(..end).unwrap_or_default();
         let mut out = BytesMut::new();
-        out.put_u8(KEY_NAME);
-        out.put_u16(u16::try_from(name.len()).unwrap_or_default());
-        out.put_slice(name.as_bytes());
+        put_text(&mut out, KEY_NAME, name);
+        Self(out.freeze())
+    }
+
+    /// An agent's options: name and release; the instance, which names it across restarts; and
+    /// for how many milliseconds it holds parked streams without a link. Texts above
+    /// [`TUNNEL_NAME_BYTES_MAX`] are cut at a character.
+    #[must_use]
+    pub fn agent(name: &str, instance: &str, park_ttl_ms: u32) -> Self {
+        let mut out = BytesMut::new();
+        put_text(&mut out, KEY_NAME, name);
+        put_text(&mut out, KEY_INSTANCE, instance);
+        put(&mut out, KEY_PARK_TTL, &park_ttl_ms.to_be_bytes());
         Self(out.freeze())
     }
 
     /// The sender's name and release, if it gave one.
     #[must_use]
     pub fn name(&self) -> Option<&str> {
+        std::str::from_utf8(self.value(KEY_NAME)?).ok()
+    }
+
+    /// What names an agent across restarts, if it gave it.
+    #[must_use]
+    pub fn instance(&self) -> Option<&str> {
+        std::str::from_utf8(self.value(KEY_INSTANCE)?).ok()
+    }
+
+    /// Milliseconds for which an agent holds parked streams without a link, if it said so.
+    #[must_use]
+    pub fn park_ttl_ms(&self) -> Option<u32> {
+        Some(u32::from_be_bytes(self.value(KEY_PARK_TTL)?.try_into().ok()?))
+    }
+
+    fn value(&self, wanted: u8) -> Option<&[u8]> {
         let mut rest = self.0.as_ref();
         while let [key, high, low, after @ ..] = rest {
             let (value, next) = after.split_at_checked(length(*high, *low))?;
-            if *key == KEY_NAME {
-                return std::str::from_utf8(value).ok();
+            if *key == wanted {
+                return Some(value);
             }
             rest = next;
         }
@@ -81,12 +107,26 @@ fn check(mut rest: &[u8]) -> Result<(), Fault> {
 
 fn check_value(key: u8, value: &[u8]) -> Result<(), Fault> {
     match key {
-        KEY_NAME if value.len() > TUNNEL_NAME_BYTES_MAX || std::str::from_utf8(value).is_err() => {
+        KEY_NAME | KEY_INSTANCE
+            if value.len() > TUNNEL_NAME_BYTES_MAX || std::str::from_utf8(value).is_err() =>
+        {
             Err(Fault::MalformedOption(key))
         }
+        KEY_PARK_TTL if value.len() != 4 => Err(Fault::MalformedOption(key)),
         KEYS_CRITICAL.. => Err(Fault::UnknownOption(key)),
         _ => Ok(()),
     }
+}
+
+fn put_text(out: &mut BytesMut, key: u8, text: &str) {
+    let end = text.floor_char_boundary(TUNNEL_NAME_BYTES_MAX);
+    put(out, key, text.get(..end).unwrap_or_default().as_bytes());
+}
+
+fn put(out: &mut BytesMut, key: u8, value: &[u8]) {
+    out.put_u8(key);
+    out.put_u16(u16::try_from(value.len()).unwrap_or_default());
+    out.put_slice(value);
 }
 
 fn length(high: u8, low: u8) -> usize {

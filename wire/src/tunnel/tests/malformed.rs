@@ -156,6 +156,10 @@ fn options_follow_their_rules() {
     let long = Fault::Size { actual: 1_025, min: 0, max: 1_024 };
     assert_eq!(welcome(&[0; 1_025]), fault(long));
     assert_eq!(Options::named(&"ä".repeat(40)).name(), Some("ä".repeat(32).as_str()));
+    let agent = Options::agent("agent 1", "host-a", 60_000);
+    assert_eq!((agent.name(), agent.instance()), (Some("agent 1"), Some("host-a")));
+    assert_eq!(agent.park_ttl_ms(), Some(60_000));
+    assert_eq!(Options::default().park_ttl_ms(), None);
     assert_eq!(Options::default().name(), None);
 }
 
