@@ -27,6 +27,8 @@ pub struct KeyDoc {
 pub enum Values {
     /// One of these words.
     Words(&'static [&'static str]),
+    /// One or several different ones of these words, with commas between them.
+    List(&'static [&'static str]),
     /// A whole number.
     Number(RangeInclusive<u32>),
     /// A duration.
@@ -46,6 +48,8 @@ pub enum DefaultValue {
     Number(u32),
     /// A duration.
     Duration(Duration),
+    /// A duration, and another one where an agent is among the tunnels.
+    DurationOrAgent(Duration, Duration),
 }
 
 const fn ms(millis: u64) -> Duration {
@@ -71,6 +75,10 @@ pub(crate) const CONNECT_TIMEOUT: RangeInclusive<Duration> = ms(100)..=seconds(6
 pub(crate) const CONNECT_TIMEOUT_DEFAULT: Duration = seconds(10);
 pub(crate) const IDLE_TIMEOUT: RangeInclusive<Duration> = seconds(1)..=seconds(3_600);
 pub(crate) const IDLE_TIMEOUT_DEFAULT: Duration = seconds(60);
+/// An agent holds unused sessions while the object sleeps, so keeping them costs nothing.
+pub(crate) const IDLE_TIMEOUT_DEFAULT_AGENT: Duration = seconds(10 * 60);
+pub(crate) const TUNNEL_WAIT: RangeInclusive<Duration> = ms(10)..=seconds(60);
+pub(crate) const TUNNEL_WAIT_DEFAULT: Duration = seconds(5);
 pub(crate) const MAX_LIFETIME: RangeInclusive<Duration> = seconds(1)..=seconds(86_400);
 pub(crate) const MAX_LIFETIME_DEFAULT: Duration = seconds(30 * 60);
 pub(crate) const APPLICATION_NAME_BYTES_MAX: usize = 63;
@@ -80,17 +88,27 @@ pub(crate) const APPLICATION_NAME_DEFAULT: &str = "pierhead";
 pub const KEYS: &[KeyDoc] = &[
     KeyDoc {
         key: "tunnel",
-        values: Values::Words(&TUNNELS),
+        values: Values::List(&words(&TUNNELS)),
         default: DefaultValue::Text("direct"),
-        meaning: "How bytes reach the database: through a hostname published by `cloudflared`, or \
-                  directly over TCP.",
+        meaning: "How bytes reach the database: through an agent that dials in, through a hostname \
+                  published by `cloudflared`, or directly over TCP. Of several the first is used \
+                  while it works: `agent,direct`.",
         reason: "",
+    },
+    KeyDoc {
+        key: "tunnel_wait",
+        values: Values::Duration(TUNNEL_WAIT),
+        default: DefaultValue::Duration(TUNNEL_WAIT_DEFAULT),
+        meaning: "How long a request waits for an agent when none is connected, before the next \
+                  tunnel is tried or the request is refused (`08001`). Only with `agent`.",
+        reason: "An agent that lost its connection is back within a second or two; after a minute \
+                 no caller waits any more.",
     },
     KeyDoc {
         key: "tunnel_url",
         values: Values::Text("an `http` or `https` URL"),
         default: DefaultValue::Text("`https://<host>/`"),
-        meaning: "Where the tunnel's WebSocket is opened. Only with `tunnel=cloudflared`.",
+        meaning: "Where the tunnel's WebSocket is opened. Only with `cloudflared`.",
         reason: "",
     },
     KeyDoc {
@@ -98,7 +116,7 @@ pub const KEYS: &[KeyDoc] = &[
         values: Values::Words(&words(&TLS)),
         default: DefaultValue::Text("starttls"),
         meaning: "Encryption to the database: none, from the first byte, or asked for with \
-                  PostgreSQL's SSLRequest. Only with `tunnel=direct`.",
+                  PostgreSQL's SSLRequest. Only with `direct`.",
         reason: "",
     },
     KeyDoc {
@@ -140,9 +158,10 @@ pub const KEYS: &[KeyDoc] = &[
     KeyDoc {
         key: "idle_timeout",
         values: Values::Duration(IDLE_TIMEOUT),
-        default: DefaultValue::Duration(IDLE_TIMEOUT_DEFAULT),
+        default: DefaultValue::DurationOrAgent(IDLE_TIMEOUT_DEFAULT, IDLE_TIMEOUT_DEFAULT_AGENT),
         meaning: "A session unused for this long is closed.",
-        reason: "Below a second sessions would not be reused; an idle hour keeps an object billed.",
+        reason: "Below a second sessions would not be reused. An idle hour keeps an object billed, \
+                 except through an agent, which holds unused sessions while the object sleeps.",
     },
     KeyDoc {
         key: "max_lifetime",
@@ -209,6 +228,9 @@ impl std::fmt::Display for Values {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Words(words) => write!(f, "`{}`", words.join("` · `")),
+            Self::List(words) => {
+                write!(f, "one or several of `{}`", words.join("`, `"))
+            }
             Self::Number(range) => write!(f, "{} to {}", range.start(), range.end()),
             Self::Duration(range) => {
                 write!(f, "{} to {}", print_duration(*range.start()), print_duration(*range.end()))
@@ -225,6 +247,9 @@ impl std::fmt::Display for DefaultValue {
             Self::Text(text) => f.write_str(text),
             Self::Number(number) => number.fmt(f),
             Self::Duration(duration) => f.write_str(&print_duration(*duration)),
+            Self::DurationOrAgent(without, with) => {
+                write!(f, "{}, {} with `agent`", print_duration(*without), print_duration(*with))
+            }
         }
     }
 }

@@ -6,15 +6,18 @@
 //! the variable, the key and the fix; they never contain a value, because a value may be a secret in
 //! the wrong place.
 
+mod agent;
 mod database;
 mod error;
 mod keys;
+mod reader;
 mod secret;
 mod url;
 mod value;
 
+pub use agent::AgentDatabase;
 pub use database::{
-    AccessToken, DatabaseConfig, Jurisdiction, Location, Reset, Tls, Tunnel, variable,
+    AccessToken, Address, DatabaseConfig, Jurisdiction, Location, Reset, Tls, Tunnel, variable,
 };
 pub use error::ConfigError;
 pub use keys::{KEYS, KeyDoc, table};

@@ -38,6 +38,10 @@ impl fmt::Display for Secret {
     }
 }
 
+/// What ends the name of a secret's variable. A variable with such a name holds no database's URL.
+pub(crate) const SUFFIXES: [&str; 5] =
+    ["PASSWORD", "ACCESS_CLIENT_ID", "ACCESS_CLIENT_SECRET", "AGENT_TOKEN", "AGENT_TOKEN_NEXT"];
+
 /// The secrets beside a database's URL.
 #[derive(Clone, Debug, Default)]
 pub struct Secrets {
@@ -47,6 +51,10 @@ pub struct Secrets {
     pub access_client_id: Option<Secret>,
     /// `PIERHEAD_DB_<NAME>_ACCESS_CLIENT_SECRET`
     pub access_client_secret: Option<Secret>,
+    /// `PIERHEAD_DB_<NAME>_AGENT_TOKEN`
+    pub agent_token: Option<Secret>,
+    /// `PIERHEAD_DB_<NAME>_AGENT_TOKEN_NEXT`, valid beside it while tokens are being changed.
+    pub agent_token_next: Option<Secret>,
 }
 
 impl Secrets {
@@ -64,6 +72,8 @@ impl Secrets {
             password: secret("PASSWORD"),
             access_client_id: secret("ACCESS_CLIENT_ID"),
             access_client_secret: secret("ACCESS_CLIENT_SECRET"),
+            agent_token: secret("AGENT_TOKEN"),
+            agent_token_next: secret("AGENT_TOKEN_NEXT"),
         })
     }
 }

@@ -6,11 +6,23 @@ pub(crate) struct Parts {
     pub(crate) scheme: String,
     pub(crate) user: Option<String>,
     pub(crate) password: Option<String>,
-    pub(crate) host: String,
+    pub(crate) host: Host,
     pub(crate) port: Option<u16>,
     pub(crate) database: Option<String>,
     pub(crate) parameters: Vec<(String, String)>,
 }
+
+/// What stands between `@` and the port.
+pub(crate) enum Host {
+    /// A name or an address.
+    Name(String),
+    /// The absolute directory of a unix socket.
+    Directory(String),
+}
+
+/// Bytes of a unix socket's directory: the smallest system has room for 103 bytes of path, of which
+/// the socket's name takes 15.
+const DIRECTORY_BYTES_MAX: usize = 88;
 
 /// Splits `scheme://user:password@host:port/database?key=value&…`, or says what is wrong with it.
 pub(crate) fn split(url: &str) -> Result<Parts, &'static str> {
@@ -52,9 +64,13 @@ fn split_authority(authority: &str) -> Result<(&str, &str, &str), &'static str> 
     Ok((user, password, host))
 }
 
-fn split_host(host: &str) -> Result<(String, Option<u16>), &'static str> {
+fn split_host(host: &str) -> Result<(Host, Option<u16>), &'static str> {
     const MALFORMED: &str = "the URL's host is malformed; write a host name, an IPv4 address or an \
         IPv6 address in brackets, then :port";
+    if host.contains('%') {
+        let (directory, number) = host.split_once(':').map_or((host, None), |(d, p)| (d, Some(p)));
+        return Ok((Host::Directory(socket_directory(directory)?), port(number)?));
+    }
     let (name, port) = if host.starts_with('[') {
         let end = host.find(']').ok_or(MALFORMED)? + 1;
         let (name, port) = host.split_at_checked(end).ok_or(MALFORMED)?;
@@ -75,14 +91,30 @@ fn split_host(host: &str) -> Result<(String, Option<u16>), &'static str> {
     if name.is_empty() {
         return Err("the URL has no host");
     }
-    let port = match port {
-        None => None,
-        Some(port) if port.bytes().all(|b| b.is_ascii_digit()) => {
-            Some(port.parse().ok().filter(|&port: &u16| port > 0).ok_or(PORT)?)
+    Ok((Host::Name(name.to_owned()), self::port(port)?))
+}
+
+fn socket_directory(encoded: &str) -> Result<String, &'static str> {
+    const MALFORMED: &str = "the URL's host contains a %, but is not the percent-encoded absolute \
+        directory of a unix socket; write it like %2Fvar%2Frun%2Fpostgresql";
+    let directory = decode(encoded)?;
+    if !directory.starts_with('/') || directory.contains(char::is_control) {
+        return Err(MALFORMED);
+    }
+    if directory.len() > DIRECTORY_BYTES_MAX {
+        return Err("the unix socket's directory is longer than 88 bytes, which systems refuse");
+    }
+    Ok(directory)
+}
+
+fn port(digits: Option<&str>) -> Result<Option<u16>, &'static str> {
+    match digits {
+        None => Ok(None),
+        Some(digits) if digits.bytes().all(|b| b.is_ascii_digit()) => {
+            digits.parse().ok().filter(|&port: &u16| port > 0).map(Some).ok_or(PORT)
         }
-        Some(_) => return Err(PORT),
-    };
-    Ok((name.to_owned(), port))
+        Some(_) => Err(PORT),
+    }
 }
 
 const PORT: &str = "the URL's port is not a number from 1 to 65535; if a password contains / ? or \

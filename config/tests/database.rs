@@ -5,7 +5,8 @@
 use std::time::Duration;
 
 use pierhead_config::{
-    AccessToken, ConfigError, DatabaseConfig, Reset, Secret, Secrets, Tls, Tunnel, table, variable,
+    AccessToken, Address, ConfigError, DatabaseConfig, Reset, Secret, Secrets, Tls, Tunnel, table,
+    variable,
 };
 
 fn parse(url: &str) -> Result<DatabaseConfig, String> {
@@ -25,10 +26,15 @@ fn defaults() {
             name: "main".into(),
             user: "app".into(),
             password: None,
-            host: "db.example.com".into(),
-            port: 5432,
+            address: Address::Tcp { host: "db.example.com".into(), port: 5432 },
             database: "app".into(),
-            tunnel: Tunnel::Direct { tls: Tls::StartTls },
+            tunnels: vec![Tunnel::Direct {
+                host: "db.example.com".into(),
+                port: 5432,
+                tls: Tls::StartTls
+            }],
+            tunnel_wait: Duration::from_secs(5),
+            agent_tokens: vec![],
             pool_size: 10,
             max_waiters: 1000,
             wait_timeout: Duration::from_secs(10),
@@ -54,9 +60,10 @@ fn every_key() {
     .unwrap();
     assert_eq!(config.user, "a@b");
     assert_eq!(config.password.unwrap().expose(), "p/w");
-    assert_eq!((config.host.as_str(), config.port), ("[::1]", 6000));
+    let (host, port) = ("[::1]".to_owned(), 6000);
+    assert_eq!(config.address.to_string(), "[::1]:6000");
     assert_eq!(config.database, "d b");
-    assert_eq!(config.tunnel, Tunnel::Direct { tls: Tls::Off });
+    assert_eq!(config.tunnels, [Tunnel::Direct { host, port, tls: Tls::Off }]);
     assert_eq!((config.pool_size, config.max_waiters), (1000, 0));
     assert_eq!(config.wait_timeout, Duration::from_millis(500));
     assert_eq!(config.query_timeout, Duration::from_secs(300));
@@ -76,15 +83,15 @@ fn cloudflared() {
         access_client_secret: Some("secret".into()),
         ..Secrets::default()
     };
-    let parse = |url| DatabaseConfig::parse("main", url, &secrets).unwrap().tunnel;
+    let parse = |url| DatabaseConfig::parse("main", url, &secrets).unwrap().tunnels;
     let access = Some(AccessToken { client_id: "id".into(), client_secret: "secret".into() });
     assert_eq!(
         parse("postgres://app@db.example.com/x?tunnel=cloudflared"),
-        Tunnel::Cloudflared { url: "https://db.example.com/".into(), access: access.clone() }
+        [Tunnel::Cloudflared { url: "https://db.example.com/".into(), access: access.clone() }]
     );
     assert_eq!(
         parse("postgres://app@db/x?tunnel=cloudflared&tunnel_url=http://127.0.0.1:8080"),
-        Tunnel::Cloudflared { url: "http://127.0.0.1:8080/".into(), access }
+        [Tunnel::Cloudflared { url: "http://127.0.0.1:8080/".into(), access }]
     );
 }
 
@@ -117,6 +124,9 @@ fn names() {
     for bad in ["", "1a", "_a", "A", "a-b", "ä", "main#1", &"a".repeat(33)] {
         assert!(variable(bad).is_err(), "{bad:?}");
     }
+    assert!(variable("password").is_ok());
+    let error = variable("main_password").unwrap_err().to_string();
+    assert!(error.contains("must not end in _password"), "{error}");
 }
 
 #[test]
@@ -143,10 +153,16 @@ fn refusals_name_key_shape_and_what_is_accepted() {
         ("wait_timeout=", "wait_timeout: expected a duration from 10ms to 15m"),
         ("tls=maybe", "tls: expected one of off, on, starttls, found text of 5 characters"),
         ("location=moon", "location: expected one of wnam, enam"),
-        ("tunnel=agent", "tunnel: expected one of cloudflared, direct"),
+        ("tunnel=pigeon", "tunnel: expected one of agent, cloudflared, direct"),
+        ("tunnel=", "tunnel: expected one of agent, cloudflared, direct, found nothing"),
+        ("tunnel=agent,", "tunnel: expected one of agent, cloudflared, direct, found nothing"),
+        ("tunnel=direct,agent,direct", "tunnel: names a tunnel twice"),
+        ("tunnel_wait=1s", "tunnel_wait means nothing with tunnel=direct; add agent to tunnel="),
+        ("tunnel=agent,cloudflared&tls=on", "tls means nothing with tunnel=agent,cloudflared"),
+        ("tunnel=agent&tunnel_wait=2m", "tunnel_wait: expected a duration from 10ms to 1m"),
         (
             "sslmode=require",
-            "unknown key `sslmode`, its value is text of 7 characters; use tls instead; accepted keys: tunnel, tunnel_url, tls, pool_size",
+            "unknown key `sslmode`, its value is text of 7 characters; use tls instead; accepted keys: tunnel, tunnel_wait, tunnel_url, tls, pool_size",
         ),
         ("application_name=", "expected 1 to 63 printable ASCII characters, found nothing"),
         ("tls=on&tls=off", "tls is given twice"),
@@ -180,6 +196,10 @@ fn urls_that_do_not_parse_are_not_echoed() {
         "postgres://app:hunter2%zz@db/x",
         "postgres://app:hunter2%ff@db/x",
         "postgres://app:hunter2%00@db/x",
+        "postgres://app:x@hunter2%2Ftmp/x",
+        "postgres://app:x@%2Fhunter2:0/x",
+        "postgres://app:x@%2Fhunter2/x?tunnel=direct",
+        "postgres://app:x@db/x?tunnel=hunter2",
         "postgres://app:hunter2@[::1/x",
         "postgres://app:hunter2@db/x/y",
         "postgres://app:hunter2@db/x#y",

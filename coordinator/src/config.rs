@@ -24,20 +24,20 @@ pub(crate) enum TcpTls {
 }
 
 /// Splits a configuration into what the engine must know and what only the shell does. `verbose`
-/// makes the engine log every step of every session.
-pub(crate) fn split(config: DatabaseConfig, verbose: bool) -> (Settings, Dial) {
-    let dial = match config.tunnel {
-        Tunnel::Cloudflared { url, access } => Dial::WebSocket { url, access },
-        Tunnel::Direct { tls } => Dial::Tcp {
-            host: config.host,
-            port: config.port,
-            tls: match tls {
+/// makes the engine log every step of every session. Nothing if an agent is the only tunnel.
+pub(crate) fn split(config: DatabaseConfig, verbose: bool) -> Option<(Settings, Dial)> {
+    let dial = config.tunnels.into_iter().find_map(|tunnel| match tunnel {
+        Tunnel::Agent => None,
+        Tunnel::Cloudflared { url, access } => Some(Dial::WebSocket { url, access }),
+        Tunnel::Direct { host, port, tls } => {
+            let tls = match tls {
                 Tls::Off => TcpTls::Off,
                 Tls::On => TcpTls::On,
                 Tls::StartTls => TcpTls::StartTls,
-            },
-        },
-    };
+            };
+            Some(Dial::Tcp { host, port, tls })
+        }
+    })?;
     let settings = Settings {
         user: config.user,
         password: config.password.map(|secret| secret.expose().to_owned()),
@@ -62,7 +62,7 @@ pub(crate) fn split(config: DatabaseConfig, verbose: bool) -> (Settings, Dial) {
         verbose,
         ..Settings::default()
     };
-    (settings, dial)
+    Some((settings, dial))
 }
 
 fn millis(span: Duration) -> Millis {

@@ -224,7 +224,11 @@ fn configure(name: &str, env: &Object) -> Result<(pierhead_engine::Settings, Dia
     let variable = |key: &str| Reflect::get(env, &key.into()).ok()?.as_string();
     let config = DatabaseConfig::look_up(name, variable).map_err(|error| error.to_string())?;
     let verbose = variable(LOG_VARIABLE).as_deref() == Some("debug");
-    let (settings, dial) = split(config, verbose);
+    let Some((settings, dial)) = split(config, verbose) else {
+        return Err(
+            "this coordinator cannot be reached by agents; add direct to tunnel=".to_owned()
+        );
+    };
     let level = if verbose { Level::Debug } else { Level::Info };
     Ok((settings, dial, level))
 }
