@@ -19,12 +19,18 @@
 //!
 //! ```js
 //! import worker, { PierheadCore } from "./build/index.js";
-//! export default worker;
 //! export class Pierhead extends PierheadCore.durableObject(PierheadCore) {}
+//! export default class extends worker {
+//!   // An agent that dials in, or null for any other request.
+//!   fetch(request) {
+//!     return PierheadCore.dialIn(request, this.env, this.env.PIERHEAD) ?? super.fetch(request);
+//!   }
+//! }
 //! ```
 
 mod config;
 mod core;
+mod door;
 mod driver;
 mod host;
 mod refuse;
