@@ -5,6 +5,7 @@
 //! - [`proxy`]: a plain TCP proxy with the same knobs, for direct connections;
 //! - [`postgres`]: a throw-away PostgreSQL server;
 //! - [`tls_front`]: TLS from the first byte in front of it;
+//! - [`agent`]: the program `pierhead agent`, its log, its memory, its end;
 //! - [`workerd`]: workerd with several Workers, its logs, its heap, its crashes;
 //! - [`http`]: the client that calls those Workers;
 //! - [`sim`]: the seeded simulation of the engine, without any of the above.
@@ -19,6 +20,7 @@
     reason = "test code: a broken harness must fail the test loudly, at the place where it broke"
 )]
 
+pub mod agent;
 #[cfg(test)]
 mod docs;
 pub mod http;

@@ -28,6 +28,28 @@ impl Log {
         self.lines().join("\n")
     }
 
+    /// How many of the lines kept contain `text`.
+    pub fn count(&self, text: &str) -> usize {
+        self.0.lock().unwrap().iter().filter(|line| line.contains(text)).count()
+    }
+
+    /// Waits until more than `seen` lines contain `text`.
+    pub async fn wait_for_more(&self, text: &str, seen: usize, patience: Duration) -> Result<()> {
+        let deadline = Instant::now() + patience;
+        while self.count(text) <= seen {
+            if Instant::now() > deadline {
+                bail!("no line with {text:?} within {patience:?} in:\n{}", self.text());
+            }
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        Ok(())
+    }
+
+    /// Waits until a line contains `text`.
+    pub async fn wait_for(&self, text: &str, patience: Duration) -> Result<()> {
+        self.wait_for_more(text, 0, patience).await
+    }
+
     /// Collects lines from `source` on a thread, until its end.
     pub(crate) fn collect(&self, source: impl Read + Send + 'static) {
         let log = self.clone();
@@ -42,6 +64,33 @@ impl Log {
             }
         });
     }
+}
+
+/// A log that prints its newest lines when it is dropped in a panic.
+#[derive(Debug)]
+pub(crate) struct PrintedLog {
+    /// Whose log it is.
+    pub(crate) of: String,
+    /// The log.
+    pub(crate) log: Log,
+}
+
+impl Drop for PrintedLog {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            let lines = self.log.lines();
+            let newest = &lines[lines.len().saturating_sub(80)..];
+            eprintln!("--- {}'s log, newest lines\n{}", self.of, newest.join("\n"));
+        }
+    }
+}
+
+/// Memory of a process, resident, in bytes (Linux only).
+pub fn resident_bytes(id: u32) -> Result<u64> {
+    let status = std::fs::read_to_string(format!("/proc/{id}/status"))?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+    let kilobytes = line.and_then(|line| line.split_whitespace().next());
+    Ok(kilobytes.context("no VmRSS in /proc")?.parse::<u64>()? * 1024)
 }
 
 /// A child process that is killed when its value is dropped, and also when this process dies in a
@@ -90,13 +139,39 @@ impl Guarded {
         Ok(self.child.try_wait()?)
     }
 
-    /// Sends `signal` and waits for the end; kills after `patience`.
-    pub fn stop(&mut self, signal: Signal, patience: Duration) -> Result<()> {
+    /// Sends `signal`, if it still runs.
+    pub fn signal(&mut self, signal: Signal) -> Result<()> {
         if self.ended()?.is_some() {
             return Ok(());
         }
         let pid = Pid::from_raw(self.id() as i32).context("a process without an id")?;
-        kill_process(pid, signal)?;
+        Ok(kill_process(pid, signal)?)
+    }
+
+    /// Waits for the end by itself.
+    pub async fn wait(&mut self, patience: Duration) -> Result<ExitStatus> {
+        let deadline = Instant::now() + patience;
+        loop {
+            if let Some(status) = self.ended()? {
+                return Ok(status);
+            }
+            if Instant::now() > deadline {
+                bail!("the process did not end within {patience:?}");
+            }
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    }
+
+    /// Kills it and waits for the end.
+    pub fn kill(&mut self) -> Result<()> {
+        self.child.kill()?;
+        self.child.wait()?;
+        Ok(())
+    }
+
+    /// Sends `signal` and waits for the end; kills after `patience`.
+    pub fn stop(&mut self, signal: Signal, patience: Duration) -> Result<()> {
+        self.signal(signal)?;
         let deadline = Instant::now() + patience;
         while self.ended()?.is_none() {
             if Instant::now() > deadline {

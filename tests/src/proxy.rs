@@ -1,9 +1,10 @@
 //! A plain TCP proxy with the knobs of the emulated tunnel, for direct connections.
 
+use std::collections::VecDeque;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::ops::Deref;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
 use bytes::BytesMut;
@@ -12,8 +13,8 @@ use tokio::net::TcpStream;
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 
 use crate::net::{
-    Answer, Controls, Counters, Knobs, Limits, Line, LineEnd, Server, from_database, line, linger,
-    sleep_until,
+    Answer, Controls, Counters, Knobs, Limits, Line, LineEnd, Server, Settings, from_database,
+    line, linger, sleep_until,
 };
 
 /// Bytes read at once; larger than a tunnel's frame, as TCP's segments coalesce.
@@ -21,7 +22,10 @@ const READ: usize = 64 << 10;
 
 /// A running proxy on a free loopback port; ends with its value, and every stream with it.
 #[derive(Debug)]
-pub struct TcpProxy(Controls);
+pub struct TcpProxy {
+    controls: Controls,
+    shared: Arc<Shared>,
+}
 
 impl TcpProxy {
     /// Starts a proxy in front of `target`, on a thread of its own.
@@ -33,24 +37,40 @@ impl TcpProxy {
     pub fn start_on(listen: SocketAddr, target: SocketAddr, limits: Limits) -> io::Result<Self> {
         let knobs = Knobs::new(1);
         let counters = Counters::new(limits);
-        let shared = Arc::new(Shared { target, knobs: knobs.clone(), counters: counters.clone() });
-        let server = Server::start("proxy", listen, move |client| serve(client, shared.clone()))?;
-        Ok(Self(Controls::new(server, knobs, counters)))
+        let targets = Mutex::new(VecDeque::from([target]));
+        let shared = Arc::new(Shared { targets, knobs: knobs.clone(), counters: counters.clone() });
+        let serving = shared.clone();
+        let server = Server::start("proxy", listen, move |client| serve(client, serving.clone()))?;
+        Ok(Self { controls: Controls::new(server, knobs, counters), shared })
+    }
+
+    /// Dials these from now on, for one connection after the other in turn.
+    pub fn set_targets(&self, targets: impl IntoIterator<Item = SocketAddr>) {
+        *self.shared.targets.lock().unwrap() = targets.into_iter().collect();
     }
 }
 
 impl Deref for TcpProxy {
     type Target = Controls;
     fn deref(&self) -> &Controls {
-        &self.0
+        &self.controls
     }
 }
 
 #[derive(Debug)]
 struct Shared {
-    target: SocketAddr,
+    targets: Mutex<VecDeque<SocketAddr>>,
     knobs: Knobs,
     counters: Counters,
+}
+
+impl Shared {
+    fn next_target(&self) -> Option<SocketAddr> {
+        let mut targets = self.targets.lock().unwrap();
+        let turn = usize::from(!targets.is_empty());
+        targets.rotate_left(turn);
+        targets.back().copied()
+    }
 }
 
 async fn serve(client: TcpStream, shared: Arc<Shared>) {
@@ -62,11 +82,21 @@ async fn serve(client: TcpStream, shared: Arc<Shared>) {
     let (up, mut up_end) = line();
     let (down, mut down_end) = line();
     tokio::select! {
-        () = from_client(&mut client_read, &up, &shared) => {}
-        _ = deliver(&mut up_end, &mut database_write, None) => {}
-        () = from_database(&mut database_read, &down, READ, &shared.knobs, &shared.counters) => {}
-        _ = deliver(&mut down_end, &mut client_write, Some(&shared)) => {}
+        // A cut comes before whatever else has become possible by then.
+        biased;
         Ok(()) = cuts.changed() => shared.counters.update(|stats| stats.cuts += 1),
+        () = from_client(&mut client_read, &up, &shared) => {}
+        _ = deliver(&mut up_end, &mut database_write, &shared, false) => {}
+        () = from_database(&mut database_read, &down, READ, &shared.knobs, &shared.counters) => {}
+        _ = deliver(&mut down_end, &mut client_write, &shared, true) => {}
+    }
+    if cuts.borrow().reset {
+        // Closed at once, unread and without an end of the direction: both ends get a reset.
+        for write in [client_write, database_write] {
+            write.as_ref().set_zero_linger().ok();
+            write.forget();
+        }
+        return;
     }
     drop((database_read, database_write));
     drop(open);
@@ -86,7 +116,12 @@ async fn connect(shared: &Shared) -> Option<TcpStream> {
         sleep_until(ready).await;
         return None;
     }
-    match TcpStream::connect(shared.target).await {
+    let target = shared.next_target().ok_or(io::ErrorKind::NotFound.into());
+    let database = match target {
+        Ok(target) => TcpStream::connect(target).await,
+        Err(error) => Err(error),
+    };
+    match database {
         Ok(database) => {
             database.set_nodelay(true).ok();
             sleep_until(ready).await;
@@ -117,17 +152,20 @@ async fn from_client(client: &mut OwnedReadHalf, up: &Line, shared: &Shared) {
     std::future::pending().await
 }
 
-/// Writes what comes out of a line until its end; towards the client (`shared` given) it counts
-/// and obeys the pause.
+/// Writes what comes out of a line until its end, obeying the knobs; towards the client it counts.
 async fn deliver(
     end: &mut LineEnd,
     to: &mut OwnedWriteHalf,
-    shared: Option<&Shared>,
+    shared: &Shared,
+    to_client: bool,
 ) -> io::Result<()> {
-    let mut settings = shared.map(|shared| shared.knobs.watch_settings());
-    while let Some(bytes) = end.next_due().await {
-        if let (Some(settings), Some(shared)) = (&mut settings, shared) {
-            drop(settings.wait_for(|settings| !settings.paused).await);
+    let mut settings = shared.knobs.watch_settings();
+    loop {
+        let next = end.next_due().await;
+        let passes = |settings: &Settings| !(settings.silent || settings.paused && to_client);
+        drop(settings.wait_for(passes).await);
+        let Some(bytes) = next else { return Ok(()) };
+        if to_client {
             shared.counters.update(|stats| {
                 stats.frames_to_client += 1;
                 stats.bytes_to_client += bytes.len() as u64;
@@ -135,5 +173,4 @@ async fn deliver(
         }
         to.write_all(&bytes).await?;
     }
-    Ok(())
 }

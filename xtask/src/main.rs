@@ -2,6 +2,7 @@
 //! sizes, the whole test run, the demo. What set-up does and why is in `docs/building.md`.
 #![allow(clippy::print_stdout, reason = "a command line program: printing is what it is for")]
 
+mod agent;
 mod apt;
 mod layout;
 mod process;
@@ -73,7 +74,8 @@ fn run(args: &[String]) -> Result<ExitCode> {
         "env" => {
             no_more(rest)?;
             let layout = Layout::find()?;
-            for (name, value) in setup::run(&layout, Scope::Run)?.variables(&layout) {
+            let tools = setup::run(&layout, Scope::Run)?;
+            for (name, value) in tools.variables(&layout, &agent::build(&layout)?) {
                 println!("export {name}='{}'", value.display());
             }
             Ok(ExitCode::SUCCESS)

@@ -5,6 +5,7 @@ use std::process::{Command, ExitCode};
 
 use anyhow::{Context, Result, bail};
 
+use crate::agent;
 use crate::layout::Layout;
 use crate::process;
 use crate::setup::{self, Scope};
@@ -24,7 +25,7 @@ pub(crate) fn run(layout: &Layout, program: &str, args: &[String]) -> Result<Exi
     if !args.iter().any(|arg| arg == "--help" || arg == "-h") {
         let tools = setup::run(layout, Scope::Run)?;
         workers::build_all(layout, &tools, Profile::Release)?;
-        command.envs(tools.variables(layout));
+        command.envs(tools.variables(layout, &agent::build(layout)?));
         eprintln!("compiling and starting {program} (the first time takes a minute)");
     }
     // Replaces this process: signals and the exit code are the program's own.

@@ -3,10 +3,12 @@
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
+use std::path::PathBuf;
 use std::process::{Command, ExitCode};
 
 use anyhow::{Result, bail};
 
+use crate::agent;
 use crate::layout::Layout;
 use crate::process;
 use crate::setup::{self, Scope, Tools};
@@ -43,10 +45,10 @@ impl Options {
 /// Runs it all; the exit code is a failure if any step failed.
 pub(crate) fn run(layout: &Layout, options: &Options) -> Result<ExitCode> {
     let mut steps = Steps::default();
-    let mut tools = None;
+    let mut prepared = None;
     if !options.fast {
-        tools = prepare(layout, &mut steps);
-        if tools.is_none() {
+        prepared = prepare(layout, &mut steps);
+        if prepared.is_none() {
             eprint!("{}", steps.table());
             return Ok(ExitCode::FAILURE);
         }
@@ -55,7 +57,7 @@ pub(crate) fn run(layout: &Layout, options: &Options) -> Result<ExitCode> {
         check_sources(layout, &mut steps);
     }
     unit_tests(layout, options, &mut steps);
-    let Some(tools) = tools else {
+    let Some((tools, agent)) = prepared else {
         simulation(layout, options, &mut steps);
         eprint!("{}", steps.table());
         return Ok(verdict(steps.passed()));
@@ -67,16 +69,18 @@ pub(crate) fn run(layout: &Layout, options: &Options) -> Result<ExitCode> {
     simulation(layout, options, &mut steps);
     eprint!("{}live tests: their summary follows\n\n", steps.table());
     let mut live = cargo(layout, &["test", "--package", "pierhead-tests", "--test", "live"]);
-    live.envs(tools.variables(layout)).args(after_dashes(options));
+    live.envs(tools.variables(layout, &agent)).args(after_dashes(options));
     let live = process::foreground(&mut live)?.success();
     Ok(verdict(live && steps.passed()))
 }
 
-/// Tools and Workers; nothing when either failed, which ends the run: all else needs them.
-fn prepare(layout: &Layout, steps: &mut Steps) -> Option<Tools> {
+/// Tools, Workers and the agent's path; nothing when any failed, which ends the run: all else needs
+/// them.
+fn prepare(layout: &Layout, steps: &mut Steps) -> Option<(Tools, PathBuf)> {
     let tools = steps.value("set-up", || setup::run(layout, Scope::Run))?;
     steps.value("build of the Workers", || workers::build_all(layout, &tools, Profile::Release))?;
-    Some(tools)
+    let agent = steps.value("build of the agent", || agent::build(layout))?;
+    Some((tools, agent))
 }
 
 fn check_sources(layout: &Layout, steps: &mut Steps) {
@@ -88,9 +92,13 @@ fn check_sources(layout: &Layout, steps: &mut Steps) {
         must(&mut cargo(layout, &args), "see above")
     });
     steps.step("clippy with planted bugs", || {
-        let args = ["clippy", "--package", "pierhead-engine", "--all-targets", "--"];
-        let mut command = cargo(layout, &args);
-        must(command.args(["-D", "warnings", "--cfg", "sabotage"]), "see above")
+        // Both, and nothing else, may hold planted bugs.
+        for package in ["pierhead-engine", "pierhead-agent"] {
+            let args = ["clippy", "--package", package, "--all-targets", "--"];
+            let mut command = cargo(layout, &args);
+            must(command.args(["-D", "warnings", "--cfg", "sabotage"]), "see above")?;
+        }
+        Ok(())
     });
 }
 

@@ -32,6 +32,9 @@ pub struct Settings {
     pub answer: Answer,
     /// While true, nothing is passed from the database to clients.
     pub paused: bool,
+    /// While true, nothing is passed in either direction and no end is reported, as when a network
+    /// device forgets its connections (the plain proxy only).
+    pub silent: bool,
     /// Bytes per second that one stream brings from the database; `None` means as fast as it goes.
     pub bytes_per_second: Option<u64>,
     /// Every stream is cut after this many bytes from the database, counted from its start.
@@ -42,8 +45,15 @@ pub struct Settings {
 #[derive(Clone, Debug)]
 pub struct Knobs {
     settings: Arc<watch::Sender<Settings>>,
-    cut_all: Arc<watch::Sender<u64>>,
+    cut_all: Arc<watch::Sender<Generation>>,
     cut_once: Arc<Mutex<Option<u64>>>,
+}
+
+/// Counts the cuts, and says how the latest was made.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Generation {
+    count: u64,
+    pub(crate) reset: bool,
 }
 
 /// What [`Knobs::allow`] decides about bytes from the database.
@@ -63,12 +73,13 @@ impl Knobs {
             handshake_delay: Duration::ZERO,
             answer: Answer::Accept,
             paused: false,
+            silent: false,
             bytes_per_second: None,
             cut_each_after: None,
         };
         Self {
             settings: Arc::new(watch::Sender::new(settings)),
-            cut_all: Arc::new(watch::Sender::new(0)),
+            cut_all: Arc::new(watch::Sender::new(Generation::default())),
             cut_once: Arc::new(Mutex::new(None)),
         }
     }
@@ -105,7 +116,20 @@ impl Knobs {
 
     /// Ends every stream that is open now.
     pub fn cut_all(&self) {
-        self.cut_all.send_modify(|generation| *generation += 1);
+        self.cut(false);
+    }
+
+    /// Resets every stream that is open now: both ends see an error, not an orderly end (the plain
+    /// proxy only; in a tunnel it is an ordinary cut).
+    pub fn reset_all(&self) {
+        self.cut(true);
+    }
+
+    fn cut(&self, reset: bool) {
+        self.cut_all.send_modify(|latest| {
+            latest.count += 1;
+            latest.reset = reset;
+        });
     }
 
     /// Cuts one stream, once: the one that brings the `bytes`-th byte from the database, counted
@@ -127,7 +151,7 @@ impl Knobs {
         self.settings.borrow().round_trip / 2
     }
 
-    pub(crate) fn watch_cuts(&self) -> watch::Receiver<u64> {
+    pub(crate) fn watch_cuts(&self) -> watch::Receiver<Generation> {
         self.cut_all.subscribe()
     }
 

@@ -13,6 +13,6 @@ pub use knobs::{Answer, Knobs, Settings};
 
 pub(crate) use counters::OpenStream;
 pub(crate) use delay::{Line, LineEnd, LineItem, line, sleep_until};
-pub(crate) use knobs::Cut;
+pub(crate) use knobs::{Cut, Generation};
 pub(crate) use pump::{from_database, linger};
 pub(crate) use server::Server;

@@ -11,7 +11,7 @@ use tokio::time::{MissedTickBehavior, interval_at};
 
 use super::{MAX_FRAME, Shared};
 use crate::net::{
-    Line, LineEnd, LineItem, OpenStream, Settings, from_database, line, linger, sleep_until,
+    Generation, Line, LineEnd, LineItem, OpenStream, Settings, from_database, line, linger, sleep_until,
 };
 use crate::websocket::{BINARY, Message, MessageReader, PING, PONG, put_frame};
 
@@ -20,7 +20,7 @@ pub(super) async fn run(
     client: TcpStream,
     database: TcpStream,
     early: BytesMut,
-    mut cuts: watch::Receiver<u64>,
+    mut cuts: watch::Receiver<Generation>,
     open: OpenStream,
     shared: &Shared,
 ) {

@@ -15,6 +15,8 @@ pub struct Worker {
     flags: Vec<String>,
     bindings: Vec<(String, Binding)>,
     classes: Vec<String>,
+    /// The main module, around `index.js`.
+    around: Option<String>,
 }
 
 #[derive(Clone, Debug)]
@@ -44,7 +46,13 @@ impl Worker {
 
     fn new(name: &str, modules: Modules) -> Self {
         let (flags, bindings, classes) = (Vec::new(), Vec::new(), Vec::new());
-        Self { name: name.into(), modules, flags, bindings, classes }
+        Self { name: name.into(), modules, flags, bindings, classes, around: None }
+    }
+
+    /// Puts a module around the Worker: it may import `./index.js` and is what runs.
+    pub fn around(mut self, script: &str) -> Self {
+        self.around = Some(script.into());
+        self
     }
 
     /// Adds a compatibility flag.
@@ -98,6 +106,11 @@ impl Worker {
         }
         let embed = text(&format!("{subdirectory}/index.js"));
         modules.insert(0, format!("(name = \"index.js\", esModule = embed {embed})"));
+        if let Some(around) = &self.around {
+            std::fs::write(target.join("around.js"), around)?;
+            let embed = text(&format!("{subdirectory}/around.js"));
+            modules.insert(0, format!("(name = \"around.js\", esModule = embed {embed})"));
+        }
 
         let flags: Vec<String> = self.flags.iter().map(|flag| text(flag)).collect();
         let bindings: Vec<String> =
@@ -190,7 +203,7 @@ impl WorkerdConfig {
     pub(super) fn write(&self, directory: &Path) -> Result<PathBuf> {
         let mut workers = self.workers.clone();
         if self.with_control {
-            workers.push(control::worker());
+            workers.push(self.control());
         }
         let disk = directory.join("storage");
         std::fs::create_dir_all(&disk)?;
@@ -217,6 +230,16 @@ impl WorkerdConfig {
         );
         std::fs::write(&file, contents)?;
         Ok(file)
+    }
+
+    /// The control Worker, bound to every class: it puts to sleep only what it is bound to.
+    fn control(&self) -> Worker {
+        let classes = self.workers.iter().flat_map(|worker| {
+            worker.classes.iter().map(|class| (class.as_str(), worker.name.as_str()))
+        });
+        classes.enumerate().fold(control::worker(), |control, (index, (class, home))| {
+            control.namespace(&format!("CLASS{index}"), class, home)
+        })
     }
 
     /// The way out of Workers: loopback is "private", which is not allowed by default.

@@ -9,9 +9,15 @@ const SCRIPT: &str = r#"
 import unsafe from "workerd:unsafe";
 export default {
   async fetch(request) {
-    if (new URL(request.url).pathname !== "/abort-all") return new Response(null, { status: 404 });
-    await unsafe.abortAllDurableObjects();
-    return new Response("aborted");
+    switch (new URL(request.url).pathname) {
+      case "/abort-all":
+        await unsafe.abortAllDurableObjects();
+        return new Response("aborted");
+      case "/hibernate-all":
+        await unsafe.evictAllDurableObjects({ webSockets: "hibernate" });
+        return new Response("asleep");
+    }
+    return new Response(null, { status: 404 });
   },
 };
 "#;

@@ -16,7 +16,7 @@ use anyhow::{Context as _, Result, bail};
 use tempfile::TempDir;
 
 use crate::http::Http;
-use crate::process::{Guarded, Log, raise_open_files};
+use crate::process::{Guarded, Log, PrintedLog, raise_open_files, resident_bytes};
 
 pub use config::{Worker, WorkerdConfig};
 pub use inspector::HeapUsage;
@@ -48,29 +48,35 @@ impl Workerd {
     }
 
     async fn start_in(config: WorkerdConfig, directory: TempDir) -> Result<Self> {
-        raise_open_files();
-        let binary = binary()?;
-        let file = config.write(directory.path())?;
         let log = Log::default();
-        let (mut process, reports) = spawn(&binary, &file, &config, directory.path(), &log)?;
-        let sockets = config.sockets();
-        let inspect = config.with_inspector;
-        let waiting = tokio::task::spawn_blocking(move || listen(reports, &sockets, inspect));
-        let (ports, inspector) = match waiting.await? {
-            Ok(listening) => listening,
-            Err(error) => {
-                process.ended()?;
-                bail!("workerd did not start: {error}; its log:\n{}", log.text());
-            }
-        };
-        Ok(Self { process, ports, inspector, log: PrintedLog(log), config, directory })
+        let (process, ports, inspector) = launch(&config, directory.path(), &log).await?;
+        let log = PrintedLog { of: "workerd".into(), log };
+        Ok(Self { process, ports, inspector, log, config, directory })
+    }
+
+    /// Kills workerd as a crash would (SIGKILL). [`restart`](Self::restart) starts it again.
+    pub fn kill(&mut self) -> Result<()> {
+        self.process.kill()
     }
 
     /// Kills workerd as a crash would and starts it again with the same storage. Its ports change.
-    pub async fn restart(self) -> Result<Self> {
-        let Self { process, config, directory, .. } = self;
-        drop(process);
-        Self::start_in(config, directory).await
+    pub async fn restart(&mut self) -> Result<()> {
+        self.process.kill()?;
+        let launched = launch(&self.config, self.directory.path(), &self.log.log).await?;
+        (self.process, self.ports, self.inspector) = launched;
+        Ok(())
+    }
+
+    /// Starts a second workerd with the same Workers and a copy of the storage as it is now: to
+    /// whoever is dialled in, a later copy of the same objects.
+    pub async fn twin(&self) -> Result<Self> {
+        let directory = tempfile::Builder::new().prefix("pierhead-workerd-").tempdir()?;
+        let storage = self.directory.path().join("storage");
+        let copied = Command::new("cp").arg("-r").arg(&storage).arg(directory.path()).status()?;
+        if !copied.success() {
+            bail!("cannot copy {storage:?}");
+        }
+        Self::start_in(self.config.clone(), directory).await
     }
 
     /// Where this Worker listens.
@@ -86,7 +92,7 @@ impl Workerd {
 
     /// What workerd and the Workers have logged.
     pub fn log(&self) -> &Log {
-        &self.log.0
+        &self.log.log
     }
 
     /// The process id.
@@ -96,10 +102,7 @@ impl Workerd {
 
     /// Memory of the whole process, resident, in bytes (Linux only).
     pub fn resident_bytes(&self) -> Result<u64> {
-        let status = std::fs::read_to_string(format!("/proc/{}/status", self.id()))?;
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-        let kilobytes = line.and_then(|line| line.split_whitespace().next());
-        Ok(kilobytes.context("no VmRSS in /proc")?.parse::<u64>()? * 1024)
+        resident_bytes(self.id())
     }
 
     /// Memory of the isolate of this Worker and of all Durable Objects of its classes. Needs
@@ -122,6 +125,14 @@ impl Workerd {
         Ok(())
     }
 
+    /// Puts all Durable Objects to sleep now: memory gone, hibernatable sockets kept. Fails after
+    /// half a minute if an object holds what does not hibernate, e.g. an outgoing connection.
+    /// Needs [`WorkerdConfig::crash_control`].
+    pub async fn hibernate_all_objects(&self) -> Result<()> {
+        self.http(control::NAME)?.get("/hibernate-all").await?.ok()?;
+        Ok(())
+    }
+
     /// Where the inspector listens.
     pub fn inspector_addr(&self) -> Result<SocketAddr> {
         let port = self.inspector.context("workerd was started without its inspector")?;
@@ -129,19 +140,27 @@ impl Workerd {
     }
 }
 
-impl Drop for PrintedLog {
-    fn drop(&mut self) {
-        if std::thread::panicking() {
-            let lines = self.0.lines();
-            let newest = &lines[lines.len().saturating_sub(80)..];
-            eprintln!("--- workerd's log, newest lines\n{}", newest.join("\n"));
+/// Starts workerd and waits until all Workers listen.
+async fn launch(
+    config: &WorkerdConfig,
+    directory: &Path,
+    log: &Log,
+) -> Result<(Guarded, BTreeMap<String, u16>, Option<u16>)> {
+    raise_open_files();
+    let binary = binary()?;
+    let file = config.write(directory)?;
+    let (mut process, reports) = spawn(&binary, &file, config, directory, log)?;
+    let sockets = config.sockets();
+    let inspect = config.with_inspector;
+    let waiting = tokio::task::spawn_blocking(move || listen(reports, &sockets, inspect));
+    match waiting.await? {
+        Ok((ports, inspector)) => Ok((process, ports, inspector)),
+        Err(error) => {
+            process.ended()?;
+            bail!("workerd did not start: {error}; its log:\n{}", log.text());
         }
     }
 }
-
-/// A log that prints itself when it is dropped in a panic.
-#[derive(Debug)]
-struct PrintedLog(Log);
 
 /// A directory with a built Worker, by name, below `PIERHEAD_WORKERS`.
 pub fn built(name: &str) -> Result<PathBuf> {

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use pierhead_tests::net::Limits;
 use pierhead_tests::postgres::{DATABASE, PASSWORD, Postgres, PostgresConfig, ROLES};
 use pierhead_tests::proxy::TcpProxy;
+use pierhead_tests::websocket::{BINARY, Client, Message};
 use pierhead_tests::workerd::{Worker, Workerd, WorkerdConfig};
 use tokio_postgres::{Config, NoTls};
 
@@ -95,7 +96,7 @@ fn probes() -> WorkerdConfig {
 
 #[tokio::test]
 async fn workerd_binds_workers_and_objects_and_survives_crashes() {
-    let workerd = Workerd::start(probes()).await.unwrap();
+    let mut workerd = Workerd::start(probes()).await.unwrap();
     let (home, guest) = (workerd.http("home").unwrap(), workerd.http("guest").unwrap());
     assert_eq!(guest.get("/other").await.unwrap().text(), "a \"quoted\" \\ ü\nline");
     assert_eq!(home.get("/add").await.unwrap().text(), "[1,1]");
@@ -110,9 +111,76 @@ async fn workerd_binds_workers_and_objects_and_survives_crashes() {
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
 
-    let workerd = workerd.restart().await.unwrap();
+    workerd.restart().await.unwrap();
     let guest = workerd.http("guest").unwrap();
     assert_eq!(guest.get("/add").await.unwrap().text(), "[1,4]");
+}
+
+/// A WebSocket into an object that tells how often it was asked in this life of it.
+const SLEEPER: &str = r#"
+import { DurableObject } from "cloudflare:workers";
+export class Sleeper extends DurableObject {
+  count = 0;
+  fetch() {
+    const [client, server] = Object.values(new WebSocketPair());
+    this.ctx.acceptWebSocket(server);
+    return new Response(null, { status: 101, webSocket: client });
+  }
+  webSocketMessage(socket) { socket.send(new Uint8Array([++this.count])); }
+}
+export default { fetch: (request, env) => env.SLEEPER.getByName("main").fetch(request) };
+"#;
+
+const AROUND: &str = r#"
+import entry, { Sleeper as Base } from "./index.js";
+export class Sleeper extends Base {
+  constructor(ctx, env) { super(ctx, env); console.log("born"); }
+}
+export default entry;
+"#;
+
+#[tokio::test]
+async fn objects_sleep_on_demand_and_links_break_as_networks_do() {
+    let sleeper = Worker::from_script("sleeper", SLEEPER)
+        .around(AROUND)
+        .durable_object("Sleeper")
+        .namespace("SLEEPER", "Sleeper", "sleeper");
+    let config = WorkerdConfig::new().worker(sleeper).crash_control();
+    let mut workerd = Workerd::start(config).await.unwrap();
+    let proxy = TcpProxy::start(workerd.addr("sleeper").unwrap(), Limits::default()).unwrap();
+    let log = workerd.log().clone();
+
+    let mut link = Client::connect(proxy.addr(), "/", &[]).await.unwrap();
+    assert_eq!(ask(&mut link).await, Some(1));
+    assert_eq!(ask(&mut link).await, Some(2));
+    workerd.hibernate_all_objects().await.unwrap();
+    assert_eq!(ask(&mut link).await, Some(1), "the socket is kept, the memory is not");
+    log.wait_for_more("born", 1, Duration::from_secs(5)).await.unwrap();
+
+    proxy.knobs().set(|s| s.silent = true);
+    let unheard = tokio::time::timeout(Duration::from_millis(200), ask(&mut link)).await;
+    assert!(unheard.is_err(), "{unheard:?}");
+    proxy.knobs().reset_all();
+    proxy.knobs().set(|s| s.silent = false);
+    let end = link.receive().await;
+    assert!(end.is_err(), "a reset is no orderly end: {end:?}");
+
+    let mut link = Client::connect(proxy.addr(), "/", &[]).await.unwrap();
+    assert_eq!(ask(&mut link).await, Some(2));
+    workerd.restart().await.unwrap();
+    assert_eq!(ask(&mut link).await, None);
+    proxy.set_targets([workerd.addr("sleeper").unwrap()]);
+    let mut link = Client::connect(proxy.addr(), "/", &[]).await.unwrap();
+    assert_eq!(ask(&mut link).await, Some(1));
+    assert_eq!(log.count("born"), 3);
+}
+
+async fn ask(link: &mut Client) -> Option<u8> {
+    link.send(BINARY, b"?").await.ok()?;
+    match link.receive().await {
+        Ok(Some(Message::Binary { payload, .. })) => payload.first().copied(),
+        _ => None,
+    }
 }
 
 #[tokio::test]

@@ -51,13 +51,14 @@ impl Tools {
         &self.npm.esbuild
     }
 
-    /// What tests, demo and benchmark read to find the tools and the built Workers.
-    pub(crate) fn variables(&self, layout: &Layout) -> Vec<(&'static str, PathBuf)> {
+    /// What tests, demo and benchmark read to find the tools, the built Workers and the agent.
+    pub(crate) fn variables(&self, layout: &Layout, agent: &Path) -> Vec<(&'static str, PathBuf)> {
         let mut variables = vec![
             ("PIERHEAD_WORKERD", self.npm.workerd.clone()),
             ("PIERHEAD_NODE", self.npm.node.clone()),
             ("PIERHEAD_NODE_MODULES", layout.node_modules()),
             ("PIERHEAD_WORKERS", layout.workers()),
+            ("PIERHEAD_AGENT_BIN", agent.to_owned()),
         ];
         variables.extend(self.postgres.clone().map(|bin| ("PIERHEAD_PG_BIN", bin)));
         variables
