@@ -6,19 +6,25 @@
 
 import { DurableObject } from "cloudflare:workers";
 
+/** Objects whose lives are counted; later ones are not. */
+const OBJECTS_MAX = 1_024;
+/** By an object's id, how often this isolate made it: it sleeps and wakes in one isolate, mostly. */
+const instances = new Map();
+
 /**
  * The class to export from a Worker's entry.
  *
  * @param Core the exported class `PierheadCore` of the built module, as that module exports it
+ * @param Links the class of that name in `links.mjs`
  */
-export function coordinatorClass(Core) {
+export function coordinatorClass(Core, Links) {
   // Whatever is public here can be called by every Worker that is bound to the namespace.
   return class Pierhead extends DurableObject {
     #shell;
 
     constructor(ctx, env) {
       super(ctx, env);
-      this.#shell = new Shell(ctx, env, Core);
+      this.#shell = new Shell(ctx, env, Core, Links);
     }
 
     /**
@@ -42,10 +48,31 @@ export function coordinatorClass(Core) {
       this.#shell.tell("alarmFired");
     }
 
-    /** `/status`: counters as JSON, for whoever is bound to the namespace. */
+    webSocketMessage(socket, message) {
+      this.#shell.links.message(socket, message);
+    }
+
+    webSocketClose(socket, code, reason) {
+      this.#shell.links.closed(socket, `close ${code} ${reason}`.trim());
+    }
+
+    webSocketError(socket, error) {
+      this.#shell.links.closed(socket, String(error));
+    }
+
+    /**
+     * For whoever is bound to the namespace. `/status`: counters as JSON. `/link`: the upgrade
+     * request of an agent whose token was checked.
+     */
     fetch(request) {
-      if (new URL(request.url).pathname === "/status") return Response.json(this.#shell.status());
-      return new Response("This object answers exchange(), and GET /status.\n", { status: 404 });
+      switch (new URL(request.url).pathname) {
+        case "/status":
+          return Response.json(this.#shell.status());
+        case "/link":
+          return this.#shell.links.accept(request);
+        default:
+          return new Response("This object answers exchange(), and GET /status.\n", { status: 404 });
+      }
     }
   };
 }
@@ -57,8 +84,13 @@ const CALLED_BY_CORE = [
   "wakeIn", "wakeLater", "log",
   "opened", "refused", "secured", "data", "closed",
 ];
+/** The methods of Links for the core. */
+const LINKS_CALLED_BY_CORE = ["sendLink", "closeLink", "attach", "raiseEpoch"];
 
 class Shell {
+  /** The WebSockets that agents dialled. */
+  links;
+  #life = newLife();
   #ctx;
   #core;
   #born = false;
@@ -71,10 +103,13 @@ class Shell {
   #streams = new Map();
   #timer = null;
 
-  constructor(ctx, env, Core) {
+  constructor(ctx, env, Core, Links) {
     this.#ctx = ctx;
+    count(ctx.id.toString());
+    this.links = new Links(this, ctx);
     const seed = crypto.getRandomValues(new Uint8Array(32));
     this.#core = new Core(this.#host(), ctx.id.name ?? "", env, seed);
+    this.links.restore();
   }
 
   exchange(request, alive) {
@@ -95,7 +130,8 @@ class Shell {
 
   status() {
     try {
-      return JSON.parse(this.#core.status());
+      const lives = { life: this.#life, instances: instances.get(this.#ctx.id.toString()) ?? null };
+      return { ...JSON.parse(this.#core.status()), ...lives };
     } catch (error) {
       this.#failure ??= error;
     } finally {
@@ -146,6 +182,13 @@ class Shell {
     this.tell("streamClosed", stream, accepted, detail);
   }
 
+  /** Something failed outside of a call into the core. */
+  fail(error) {
+    if (this.#dead) return;
+    this.#failure ??= error;
+    this.#die();
+  }
+
   /**
    * Ends this object after a failure, so that the next call starts a fresh one.
    *
@@ -170,15 +213,19 @@ class Shell {
    */
   #host() {
     const host = {};
-    for (const method of CALLED_BY_CORE) {
-      host[method] = (...args) => {
-        try {
-          return this[method](...args);
-        } catch (error) {
-          this.#failure ??= error;
-        }
-      };
-    }
+    const lend = (owner, methods) => {
+      for (const method of methods) {
+        host[method] = (...args) => {
+          try {
+            return owner[method](...args);
+          } catch (error) {
+            this.#failure ??= error;
+          }
+        };
+      }
+    };
+    lend(this, CALLED_BY_CORE);
+    lend(this.links, LINKS_CALLED_BY_CORE);
     return host;
   }
 
@@ -265,6 +312,19 @@ class Shell {
   log(level, text) {
     console[level](`pierhead: ${text}`);
   }
+}
+
+/** Counts one more life of an object. */
+function count(object) {
+  if (instances.has(object) || instances.size < OBJECTS_MAX) {
+    instances.set(object, (instances.get(object) ?? 0) + 1);
+  }
+}
+
+/** Sixteen random digits that tell one life of an object from the next. */
+function newLife() {
+  const bytes = crypto.getRandomValues(new Uint8Array(8));
+  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
 }
 
 /** One caller that waits for its answer. */

@@ -9,14 +9,14 @@ use std::cell::RefCell;
 use bytes::Bytes;
 use js_sys::{JsString, Object, Reflect, Uint8Array};
 use pierhead_config::DatabaseConfig;
-use pierhead_engine::Engine;
-use pierhead_engine::ids::{ClientId, StreamId};
+use pierhead_engine::ids::{ClientId, LinkId, StreamId};
 use pierhead_engine::io::{Input, Level, Refusal, RefusalKind};
-use pierhead_wire::limits::{OPTIONS_BYTES_MAX, PROTOCOL_BYTES_MAX};
+use pierhead_engine::{Engine, Settings};
+use pierhead_wire::limits::{OPTIONS_BYTES_MAX, PROTOCOL_BYTES_MAX, TUNNEL_MESSAGE_BYTES_MAX};
 use wasm_bindgen::JsValue;
 use wasm_bindgen::prelude::wasm_bindgen;
 
-use crate::config::{Dial, split};
+use crate::config::{Dials, split};
 use crate::driver::Driver;
 use crate::host::{Host, Shell};
 use crate::{refuse, status};
@@ -31,7 +31,13 @@ const LOG_VARIABLE: &str = "PIERHEAD_LOG";
 #[wasm_bindgen(module = "/js/coordinator.mjs")]
 extern "C" {
     #[wasm_bindgen(js_name = coordinatorClass)]
-    fn coordinator_class(core: &JsValue) -> JsValue;
+    fn coordinator_class(core: &JsValue, links: &JsValue) -> JsValue;
+}
+
+#[wasm_bindgen(module = "/js/links.mjs")]
+extern "C" {
+    #[wasm_bindgen(js_name = linksClass)]
+    fn links_class() -> JsValue;
 }
 
 /// One database's coordinator, without the Durable Object around it.
@@ -57,7 +63,7 @@ impl PierheadCore {
     /// module exports it, which is not quite this class: it replaces instances after a trap.
     #[wasm_bindgen(js_name = durableObject)]
     pub fn durable_object(core: &JsValue) -> JsValue {
-        coordinator_class(core)
+        coordinator_class(core, &links_class())
     }
 
     /// The core of the database `name`, configured by the variables in `env`. `seed` is 32 bytes
@@ -147,6 +153,46 @@ impl PierheadCore {
         self.feed(Input::StreamClosed { stream, accepted, detail });
     }
 
+    /// An agent dialled in.
+    #[wasm_bindgen(js_name = linkOpened)]
+    pub fn link_opened(&self, link: f64) {
+        let link = LinkId(number(link));
+        self.first_of_link(link, || Input::LinkOpened { link });
+    }
+
+    /// A link that an earlier life of the object accepted is still there.
+    #[wasm_bindgen(js_name = linkRestored)]
+    pub fn link_restored(&self, link: f64, attachment: &Uint8Array) {
+        let link = LinkId(number(link));
+        self.first_of_link(link, || Input::LinkRestored { link, attachment: bytes(attachment) });
+    }
+
+    /// A binary message of an agent. One that is too long is not one of the protocol's.
+    #[wasm_bindgen(js_name = linkMessage)]
+    pub fn link_message(&self, link: f64, message: &Uint8Array) {
+        let fits = message.length() as usize <= TUNNEL_MESSAGE_BYTES_MAX;
+        let message = fits.then(|| bytes(message));
+        self.feed(Input::LinkMessage { link: LinkId(number(link)), message });
+    }
+
+    /// A text message of what claims to be an agent.
+    #[wasm_bindgen(js_name = linkText)]
+    pub fn link_text(&self, link: f64) {
+        self.feed(Input::LinkMessage { link: LinkId(number(link)), message: None });
+    }
+
+    /// A link is gone.
+    #[wasm_bindgen(js_name = linkClosed)]
+    pub fn link_closed(&self, link: f64, detail: &JsString) {
+        self.feed(Input::LinkClosed { link: LinkId(number(link)), detail: detail.into() });
+    }
+
+    /// The new epoch is stored.
+    #[wasm_bindgen(js_name = epochRaised)]
+    pub fn epoch_raised(&self, epoch: f64) {
+        self.feed(Input::EpochRaised { epoch: number(epoch) });
+    }
+
     /// The timer fired.
     #[wasm_bindgen(js_name = timerFired)]
     pub fn timer_fired(&self) {
@@ -179,6 +225,14 @@ impl PierheadCore {
         }
     }
 
+    /// Feeds a link's first event. A link of a database that is not configured properly ends.
+    fn first_of_link(&self, link: LinkId, input: impl FnOnce() -> Input) {
+        if matches!(&*self.state.borrow(), State::Misconfigured { .. }) {
+            Host::close_link(&self.shell, link, "the coordinator's configuration is unusable");
+        }
+        self.feed(input());
+    }
+
     fn feed(&self, input: Input) {
         self.with_driver(|driver| driver.feed(input));
     }
@@ -199,10 +253,13 @@ impl PierheadCore {
 impl State {
     fn first(shell: &Shell, name: &str, env: &Object, seed: &Uint8Array) -> Self {
         match configure(name, env) {
-            Ok((settings, dial, level)) => {
+            Ok((settings, dials, level)) => {
                 let seed = seed.to_vec().try_into().unwrap_or([0; 32]);
                 let engine = |now| Engine::new(now, settings, seed);
-                let driver = Driver::new(shell.clone(), level, dial, engine);
+                if level == Level::Debug {
+                    Host::log(shell, level, "a life of this object begins");
+                }
+                let driver = Driver::new(shell.clone(), level, dials, engine);
                 Self::Running(Box::new(driver))
             }
             Err(problem) => {
@@ -213,7 +270,7 @@ impl State {
     }
 }
 
-fn configure(name: &str, env: &Object) -> Result<(pierhead_engine::Settings, Dial, Level), String> {
+fn configure(name: &str, env: &Object) -> Result<(Settings, Dials, Level), String> {
     if name.is_empty() {
         return Err(
             "this object has no name; get it by its database's name (idFromName), and run \
@@ -224,13 +281,9 @@ fn configure(name: &str, env: &Object) -> Result<(pierhead_engine::Settings, Dia
     let variable = |key: &str| Reflect::get(env, &key.into()).ok()?.as_string();
     let config = DatabaseConfig::look_up(name, variable).map_err(|error| error.to_string())?;
     let verbose = variable(LOG_VARIABLE).as_deref() == Some("debug");
-    let Some((settings, dial)) = split(config, verbose) else {
-        return Err(
-            "this coordinator cannot be reached by agents; add direct to tunnel=".to_owned()
-        );
-    };
+    let (settings, dials) = split(config, verbose);
     let level = if verbose { Level::Debug } else { Level::Info };
-    Ok((settings, dial, level))
+    Ok((settings, dials, level))
 }
 
 /// A number that JavaScript counted or got from us: whole, not negative, below 2^53.

@@ -4,14 +4,14 @@ use pierhead_engine::io::{Event, Input, Level, Output};
 use pierhead_engine::time::Instant;
 use pierhead_engine::{Engine, Status};
 
-use crate::config::Dial;
+use crate::config::Dials;
 use crate::host::Host;
-use crate::wake::{Arm, Wake};
+use crate::wake::{Arm, Timer, Wake};
 
 /// The engine of one database with the host that acts for it.
 pub(crate) struct Driver<H> {
     host: H,
-    dial: Dial,
+    dials: Dials,
     engine: Engine,
     now: Instant,
     wake: Wake,
@@ -23,11 +23,11 @@ impl<H: Host> Driver<H> {
     pub(crate) fn new(
         host: H,
         level: Level,
-        dial: Dial,
+        dials: Dials,
         engine: impl FnOnce(Instant) -> Engine,
     ) -> Self {
         let now = Instant(host.epoch_ms());
-        Self { engine: engine(now), host, dial, now, wake: Wake::default(), level }
+        Self { engine: engine(now), host, dials, now, wake: Wake::default(), level }
     }
 
     /// Tells the engine what happened and does what it says.
@@ -65,7 +65,11 @@ impl<H: Host> Driver<H> {
     fn perform(&self, output: Output) {
         let host = &self.host;
         match output {
-            Output::OpenStream { stream, .. } => host.open(stream, &self.dial),
+            Output::OpenStream { stream, way } => match self.dials.by(way) {
+                Some(dial) => host.open(stream, dial),
+                // The engine gives such a session up when its time is over.
+                None => host.log(Level::Warn, &format!("bug: {stream} by {way:?}, not dialled")),
+            },
             Output::Write { stream, bytes } => host.write(stream, &bytes),
             Output::StartTls { stream } => host.start_tls(stream),
             Output::Grant { stream, bytes } => host.grant(stream, bytes),
@@ -77,19 +81,20 @@ impl<H: Host> Driver<H> {
             Output::Log(event) if event.level >= self.level => {
                 host.log(event.level, &line(&event));
             }
-            // The shell of links lands next.
-            Output::SendLink { .. }
-            | Output::CloseLink { .. }
-            | Output::Attach { .. }
-            | Output::RaiseEpoch
-            | Output::Log(_) => {}
+            Output::SendLink { link, message } => host.send_link(link, &message),
+            Output::CloseLink { link, reason } => host.close_link(link, reason),
+            Output::Attach { link, attachment } => host.attach(link, &attachment),
+            Output::RaiseEpoch => host.raise_epoch(),
+            Output::Log(_) => {}
         }
     }
 
     fn arm(&mut self) {
         let Arm { timer, alarm } = self.wake.arm(self.engine.poll_timeout());
-        if let Some(at) = timer {
-            self.host.wake_in(at.since(self.now).0);
+        match timer {
+            Timer::Set(at) => self.host.wake_in(Some(at.since(self.now).0)),
+            Timer::Cancel => self.host.wake_in(None),
+            Timer::Leave => {}
         }
         if let Some(at) = alarm {
             self.host.wake_later(at.0);
@@ -113,13 +118,13 @@ mod tests {
     use std::cell::{Cell, RefCell};
 
     use bytes::Bytes;
-    use pierhead_engine::Settings;
-    use pierhead_engine::ids::{ClientId, StreamId};
+    use pierhead_engine::ids::{ClientId, LinkId, StreamId};
     use pierhead_engine::io::{Refusal, RefusalKind};
+    use pierhead_engine::{Settings, Way};
     use pierhead_wire::envelope::{Options, Request, RequestId};
 
     use super::*;
-    use crate::config::TcpTls;
+    use crate::config::{Dial, TcpTls};
 
     /// A host that writes down what it is told.
     #[derive(Default)]
@@ -169,8 +174,21 @@ mod tests {
         fn probe(&self, client: ClientId) {
             self.note(format!("probe {}", client.0));
         }
-        fn wake_in(&self, ms: u64) {
-            self.note(format!("wake_in {ms}"));
+        fn send_link(&self, link: LinkId, message: &[Bytes]) {
+            let message = message.concat();
+            self.note(format!("send_link {}: {}", link.0, String::from_utf8_lossy(&message)));
+        }
+        fn close_link(&self, link: LinkId, reason: &str) {
+            self.note(format!("close_link {}: {reason}", link.0));
+        }
+        fn attach(&self, link: LinkId, attachment: &Bytes) {
+            self.note(format!("attach {}: {}", link.0, String::from_utf8_lossy(attachment)));
+        }
+        fn raise_epoch(&self) {
+            self.note("raise_epoch".to_owned());
+        }
+        fn wake_in(&self, ms: Option<u64>) {
+            self.note(ms.map_or("wake_never".to_owned(), |ms| format!("wake_in {ms}")));
         }
         fn wake_later(&self, epoch_ms: u64) {
             self.note(format!("wake_later {epoch_ms}"));
@@ -179,9 +197,12 @@ mod tests {
     }
 
     fn driver(diary: &Diary) -> Driver<&Diary> {
-        let settings = Settings { user: "u".into(), database: "d".into(), ..Settings::default() };
+        let ways = vec![Way::Direct];
+        let settings =
+            Settings { user: "u".into(), database: "d".into(), ways, ..Settings::default() };
         let dial = Dial::Tcp { host: "h".into(), port: 5432, tls: TcpTls::Off };
-        Driver::new(diary, Level::Info, dial, |now| Engine::new(now, settings, [7; 32]))
+        let dials = Dials::of([(Way::Direct, dial)]);
+        Driver::new(diary, Level::Info, dials, |now| Engine::new(now, settings, [7; 32]))
     }
 
     fn request() -> Bytes {
@@ -204,6 +225,44 @@ mod tests {
         let refusal = Refusal { kind: RefusalKind::Denied, detail: "302".into() };
         driver.feed(Input::StreamRefused { stream, refusal });
         assert!(diary.take().contains(&"answer 1".to_owned()));
+    }
+
+    #[test]
+    fn when_nobody_waits_any_more_no_timer_keeps_the_object_awake() {
+        let diary = Diary::default();
+        let mut driver = driver(&diary);
+        let client = ClientId(1);
+        driver.feed(Input::ClientOpened { client, request: request() });
+        driver.feed(Input::ClientGone { client });
+        let opened = diary.take().iter().find_map(|line| line.strip_prefix("open ")?.parse().ok());
+        let stream = StreamId(opened.unwrap_or_else(|| panic!("no stream")));
+        let detail = "gone".to_owned();
+        driver.feed(Input::StreamClosed { stream, accepted: 0, detail });
+        assert_eq!(driver.engine.poll_timeout().active, None);
+        assert!(diary.take().contains(&"wake_never".to_owned()));
+    }
+
+    #[test]
+    fn what_the_engine_says_of_links_is_done_one_to_one() {
+        let diary = Diary::default();
+        let driver = driver(&diary);
+        let link = LinkId(7);
+        let message = vec![Bytes::from_static(b"wake"), Bytes::from_static(b"list")];
+        driver.perform(Output::SendLink { link, message });
+        driver.perform(Output::Attach { link, attachment: Bytes::from_static(b"table") });
+        driver.perform(Output::CloseLink { link, reason: "replaced" });
+        driver.perform(Output::RaiseEpoch);
+        let lines = ["send_link 7: wakelist", "attach 7: table", "close_link 7: replaced"];
+        assert_eq!(diary.take(), [&lines[..], &["raise_epoch"]].concat());
+    }
+
+    #[test]
+    fn a_stream_is_dialled_by_the_way_the_engine_names() {
+        let diary = Diary::default();
+        let driver = driver(&diary);
+        driver.perform(Output::OpenStream { stream: StreamId(1), way: Way::Direct });
+        driver.perform(Output::OpenStream { stream: StreamId(2), way: Way::Cloudflared });
+        assert_eq!(diary.take(), ["open 1"]);
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use bytes::{Bytes, BytesMut};
 use js_sys::Uint8Array;
-use pierhead_engine::ids::{ClientId, StreamId};
+use pierhead_engine::ids::{ClientId, LinkId, StreamId};
 use pierhead_engine::io::Level;
 use wasm_bindgen::prelude::wasm_bindgen;
 
@@ -21,8 +21,12 @@ pub(crate) trait Host {
     fn begin_answer(&self, client: ClientId, bytes: &[Bytes]);
     fn write_answer(&self, client: ClientId, bytes: &[Bytes], end: bool);
     fn probe(&self, client: ClientId);
-    /// Replaces the timer by one that fires in so many milliseconds.
-    fn wake_in(&self, ms: u64);
+    fn send_link(&self, link: LinkId, message: &[Bytes]);
+    fn close_link(&self, link: LinkId, reason: &str);
+    fn attach(&self, link: LinkId, attachment: &Bytes);
+    fn raise_epoch(&self);
+    /// Replaces the timer by one that fires in so many milliseconds, or by none.
+    fn wake_in(&self, ms: Option<u64>);
     /// Replaces the alarm by one that fires at this time, even if the object has been evicted.
     fn wake_later(&self, epoch_ms: u64);
     fn log(&self, level: Level, text: &str);
@@ -30,7 +34,7 @@ pub(crate) trait Host {
 
 #[wasm_bindgen]
 extern "C" {
-    /// The methods of class `Shell` in `js/coordinator.mjs`. None throws.
+    /// The methods of classes `Shell` and `Links` that `js/coordinator.mjs` lends. None throws.
     #[derive(Clone)]
     pub type Shell;
 
@@ -54,6 +58,14 @@ extern "C" {
     fn write_answer(this: &Shell, client: f64, bytes: Uint8Array, end: bool);
     #[wasm_bindgen(method)]
     fn probe(this: &Shell, client: f64);
+    #[wasm_bindgen(method, js_name = sendLink)]
+    fn send_link(this: &Shell, link: f64, message: Uint8Array);
+    #[wasm_bindgen(method, js_name = closeLink)]
+    fn close_link(this: &Shell, link: f64, reason: &str);
+    #[wasm_bindgen(method)]
+    fn attach(this: &Shell, link: f64, attachment: Uint8Array);
+    #[wasm_bindgen(method, js_name = raiseEpoch)]
+    fn raise_epoch(this: &Shell);
     #[wasm_bindgen(method, js_name = wakeIn)]
     fn wake_in(this: &Shell, ms: f64);
     #[wasm_bindgen(method, js_name = wakeLater)]
@@ -141,8 +153,24 @@ impl Host for Shell {
         self.probe(js_number(client.0));
     }
 
-    fn wake_in(&self, ms: u64) {
-        self.wake_in(js_number(ms));
+    fn send_link(&self, link: LinkId, message: &[Bytes]) {
+        self.send_link(js_number(link.0), js_bytes(message));
+    }
+
+    fn close_link(&self, link: LinkId, reason: &str) {
+        self.close_link(js_number(link.0), reason);
+    }
+
+    fn attach(&self, link: LinkId, attachment: &Bytes) {
+        self.attach(js_number(link.0), Uint8Array::from(attachment.as_ref()));
+    }
+
+    fn raise_epoch(&self) {
+        self.raise_epoch();
+    }
+
+    fn wake_in(&self, ms: Option<u64>) {
+        self.wake_in(ms.map_or(-1.0, js_number));
     }
 
     fn wake_later(&self, epoch_ms: u64) {
