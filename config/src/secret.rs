@@ -39,8 +39,15 @@ impl fmt::Display for Secret {
 }
 
 /// What ends the name of a secret's variable. A variable with such a name holds no database's URL.
-pub(crate) const SUFFIXES: [&str; 5] =
-    ["PASSWORD", "ACCESS_CLIENT_ID", "ACCESS_CLIENT_SECRET", "AGENT_TOKEN", "AGENT_TOKEN_NEXT"];
+pub(crate) const SUFFIXES: [&str; 6] = [
+    "PASSWORD",
+    "ACCESS_CLIENT_ID",
+    "ACCESS_CLIENT_SECRET",
+    "AGENT_TOKEN",
+    "AGENT_TOKEN_NEXT",
+    // Where the agent program finds the token in a file.
+    "AGENT_TOKEN_FILE",
+];
 
 /// The secrets beside a database's URL.
 #[derive(Clone, Debug, Default)]

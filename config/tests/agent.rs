@@ -174,6 +174,7 @@ fn databases_are_found_by_their_variables() {
         "PIERHEAD_DB_MAIN_PASSWORD",
         "PIERHEAD_DB_MAIN_AGENT_TOKEN",
         "PIERHEAD_DB_MAIN_AGENT_TOKEN_NEXT",
+        "PIERHEAD_DB_MAIN_AGENT_TOKEN_FILE",
         "PIERHEAD_DB_ARCHIVE_2",
         "PIERHEAD_DB_OTHER_ACCESS_CLIENT_SECRET",
         "PIERHEAD_DB_lower",
