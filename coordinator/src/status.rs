@@ -16,12 +16,15 @@ macro_rules! put_fields {
 
 pub(crate) fn running(status: &Status) -> String {
     let mut out = String::from("{\"state\":\"running\"");
-    put_fields!(out, status, opening, idle, leased, resetting, ending, cap, waiting, clients);
+    put_fields!(out, status, opening, idle, leased, resetting, ending, parked, away, cap);
+    put_fields!(out, status, waiting, clients, links, epoch);
+    put_fields!(out, status, link_messages_in, link_messages_out);
     put_fields!(out, status, request_bytes, answer_bytes, scram_derivations);
     let totals = &status.counters;
     put_fields!(out, totals, requests, refused, sent, completed, failed, retries, lost);
     put_fields!(out, totals, rolled_back, resets, streamed, readers_behind, callers_gone);
     put_fields!(out, totals, opened, open_failures, ended, orphans, cancels);
+    put_fields!(out, totals, parkings, adopted, declined, links_lost);
     let _ = write!(out, ",\"wasm_memory_bytes\":{}}}", wasm_memory_bytes());
     out
 }
@@ -65,7 +68,7 @@ mod tests {
         let status = Status { idle: 3, cap: 10, ..Status::default() };
         let page = running(&status);
         assert!(page.starts_with("{\"state\":\"running\",\"opening\":0,\"idle\":3,"), "{page}");
-        assert!(page.ends_with(",\"cancels\":0,\"wasm_memory_bytes\":0}"), "{page}");
+        assert!(page.ends_with(",\"links_lost\":0,\"wasm_memory_bytes\":0}"), "{page}");
     }
 
     #[test]

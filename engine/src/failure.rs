@@ -138,6 +138,20 @@ pub(crate) enum Failure {
 }
 
 impl Failure {
+    /// No agent has dialled in, and there is no other tunnel.
+    pub(crate) fn no_agent() -> Self {
+        let failure = ConnectFailure {
+            sqlstate: SqlState::CANNOT_CONNECT,
+            blame: Blame::Tunnel,
+            lasting: false,
+            message: "no agent is connected to the coordinator".into(),
+            hint: "start `pierhead agent` beside the database and look at its log, or add a \
+                   second tunnel, as in tunnel=agent,direct"
+                .into(),
+        };
+        Self::CannotConnect { failure, retry_after: Millis(0) }
+    }
+
     /// The outcome that a caller gets, times not filled in.
     pub(crate) fn outcome(&self) -> Outcome {
         let (status, sqlstate, blame, retry, retry_after) = self.verdict();

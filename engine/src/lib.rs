@@ -45,6 +45,7 @@ mod failure;
 pub mod ids;
 pub mod io;
 pub mod limits;
+mod link;
 mod pool;
 mod rng;
 #[cfg(sabotage)]

@@ -77,6 +77,35 @@ pub const BACKOFF_UNREACHABLE: (Millis, Millis) = (Millis(100), Millis::secs(2))
 /// First and last pause between tries, when the database or the tunnel turns us away.
 pub const BACKOFF_DENIED: (Millis, Millis) = (Millis::secs(1), Millis::secs(15));
 
+/// How long a session may hold its place at an agent after it was told to end: longer than the
+/// agent itself waits before it reports an orphan.
+pub const AGENT_END_TIMEOUT: Millis = Millis::secs(15);
+
+/// How long a session that was lost with its link is counted: its agent notices the loss, cancels
+/// what runs and waits for the database.
+pub const LOST_TIMEOUT: Millis = Millis::secs(10);
+
+/// How long a session rests before it is parked: a burst of requests does not pay for a frame
+/// each, and the object still hibernates as soon as it may (10 s).
+pub const PARK_AFTER: Millis = Millis(250);
+
+/// How long an agent may take from its WebSocket's opening to its last offer, the storing of the
+/// epoch included.
+pub const HELLO_TIMEOUT: Millis = Millis::secs(10);
+
+/// How long an agent may take to show that it lives, after a wake. A trip around the world takes a
+/// fifth of it.
+pub const HERE_TIMEOUT: Millis = Millis::secs(2);
+
+/// Links at a time. Each agent needs one or two.
+pub const LINKS_MAX: usize = 32;
+
+/// Streams that an agent still sends on although they were given up or never were, per link.
+pub const GIVEN_UP_MAX: usize = 4_096;
+
+/// Bytes of a link's attachment: the platform allows 16,384, its own framing included.
+pub const ATTACHMENT_BYTES_MAX: usize = 16_000;
+
 /// How far ahead the next sign of life lies while there are sessions. Local runtimes end an object
 /// that holds only outgoing connections 70 s after its last event.
 pub const KEEP_ALIVE_EVERY: Millis = Millis::secs(55);
@@ -86,5 +115,6 @@ pub const KEEP_ALIVE_EVERY: Millis = Millis::secs(55);
 pub const LIFETIME_JITTER_PERCENT: u64 = 10;
 
 const _: () = assert!(OPENS_IN_FLIGHT_MAX + CANCELS_IN_FLIGHT_MAX < 6);
+const _: () = assert!(AGENT_END_TIMEOUT.0 > END_TIMEOUT.0);
 const _: () = assert!(ANSWER_WHOLE_MAX < ANSWER_UNTAKEN_MAX);
 const _: () = assert!(ANSWER_UNTAKEN_MAX < ANSWER_BYTES_BUDGET);

@@ -17,16 +17,31 @@ pub enum Bug {
     FreeSeatEarly,
     /// A session lost in the middle of a request reports completion.
     CompletedOnLoss,
+    /// A session whose client left in the middle of a request is parked.
+    ParkHalfSent,
+    /// Statements of an earlier life are not purged after an adoption.
+    StaleStatement,
+    /// Streams are opened before the agent knows what becomes of those it offered.
+    OpenBeforeSettled,
+    /// A parked session of another configuration is taken over.
+    OtherConfiguration,
+    /// Credit of data that nobody reads is not given back.
+    CreditLeak,
 }
 
 impl Bug {
     /// All of them.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 10] = [
         Self::ReleaseBeforeReset,
         Self::RetryAfterSend,
         Self::SkipReset,
         Self::FreeSeatEarly,
         Self::CompletedOnLoss,
+        Self::ParkHalfSent,
+        Self::StaleStatement,
+        Self::OpenBeforeSettled,
+        Self::OtherConfiguration,
+        Self::CreditLeak,
     ];
 }
 

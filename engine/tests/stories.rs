@@ -67,6 +67,10 @@ impl Story {
                 Output::Probe { client } => self.probes.push(client),
                 Output::Grant { bytes, .. } => self.grants.push(bytes),
                 Output::StartTls { .. } | Output::Log(_) => {}
+                Output::SendLink { .. }
+                | Output::CloseLink { .. }
+                | Output::Attach { .. }
+                | Output::RaiseEpoch => unreachable!("no agent is in these stories"),
             }
         }
     }

@@ -36,6 +36,15 @@ pub(crate) struct CancelKey {
 }
 
 impl CancelKey {
+    pub(crate) fn new(pid: u32, secret: Vec<u8>) -> Self {
+        Self { pid, secret }
+    }
+
+    /// Process id and secret.
+    pub(crate) fn parts(&self) -> (u32, &[u8]) {
+        (self.pid, &self.secret)
+    }
+
     /// The whole `CancelRequest`.
     pub(crate) fn request(&self) -> Bytes {
         let length = u32::try_from(12 + self.secret.len()).unwrap_or(u32::MAX);

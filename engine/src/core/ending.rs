@@ -6,10 +6,11 @@ use postgres_protocol::message::frontend;
 
 use crate::core::Engine;
 use crate::ids::SessionId;
-use crate::io::{Level, Output};
-use crate::limits::END_TIMEOUT;
+use crate::io::Level;
+use crate::limits::{AGENT_END_TIMEOUT, END_TIMEOUT};
 use crate::pool::session::{State, Why};
 use crate::pool::timers::Target;
+use crate::settings::Way;
 use crate::time::Reason;
 
 impl Engine {
@@ -29,25 +30,34 @@ impl Engine {
         if matches!(session.state(), State::Ending { .. }) {
             return;
         }
-        let stream = session.stream;
+        let way = session.way;
+        let parked = self.links.is_parked(session.stream);
         let logged_in = !matches!(session.state(), State::Opening { .. });
         let busy = session.is_busy() && why.leaves_work();
+        #[cfg(sabotage)]
+        if busy && way == Way::Agent && crate::link::parks_half_sent() {
+            return self.park_half_sent(id);
+        }
+        let within = if way == Way::Agent { AGENT_END_TIMEOUT } else { END_TIMEOUT };
         self.idle.retain(|&other| other != id);
         self.timers.clear_all(Target::Session(id));
-        self.timers.set(Target::Session(id), Reason::EndDeadline, self.now + END_TIMEOUT);
+        self.timers.set(Target::Session(id), Reason::EndDeadline, self.now + within);
         self.enter(id, why, |seat| State::Ending { seat });
         self.counters.ended += 1;
         self.log(Level::Info, Some(id), None, format!("ending: {why:?}"));
-        if logged_in {
+        if parked {
+            self.release_parked(id);
+        } else if !logged_in || (busy && way == Way::Agent) {
+            // An agent cancels what runs and sees to the session's end.
+            self.close_session(id);
+        } else if why != Why::Broken {
             // The server reads it when it has finished what it does, and ends the stream.
             let mut out = BytesMut::new();
             frontend::terminate(&mut out);
             self.write_session(id, vec![out.freeze()]);
             self.grant_reads(id);
-        } else {
-            self.outputs.push_back(Output::CloseStream { stream });
         }
-        if busy {
+        if busy && way != Way::Agent {
             self.cancels.want(id);
         }
         #[cfg(sabotage)]
@@ -58,11 +68,9 @@ impl Engine {
 
     /// The far end has not ended a session in time: it is cut, and its place given away.
     pub(super) fn end_overdue(&mut self, id: SessionId) {
-        let Some(session) = self.sessions.get(&id) else { return };
-        let stream = session.stream;
         self.counters.orphans += 1;
         self.log(Level::Warn, Some(id), None, "its far end did not end it in time".into());
-        self.outputs.push_back(Output::CloseStream { stream });
+        self.close_session(id);
         self.forget_session(id);
     }
 }

@@ -2,17 +2,15 @@
 
 use std::collections::VecDeque;
 
-use bytes::Bytes;
-
 use crate::core::Engine;
 use crate::database::replies::{Expect, Replies};
 use crate::ids::{ClientId, SessionId};
 use crate::io::Output;
-use crate::limits::{PROBE_EVERY, PROBE_TIMEOUT, PROBE_WAITER_AFTER, READ_WINDOW};
+use crate::limits::{PARK_AFTER, PROBE_EVERY, PROBE_TIMEOUT, PROBE_WAITER_AFTER, READ_WINDOW};
 use crate::pool::client::Place;
 use crate::pool::session::{Exchange, State, Why, Work};
 use crate::pool::timers::Target;
-use crate::settings::ResetPolicy;
+use crate::settings::{ResetPolicy, Way};
 use crate::time::Reason;
 
 impl Engine {
@@ -30,10 +28,13 @@ impl Engine {
     fn take_idle(&mut self) -> Option<SessionId> {
         while let Some(id) = self.idle.pop() {
             let Some(session) = self.sessions.get(&id) else { continue };
-            if session.expires > self.now {
+            if session.expires <= self.now {
+                self.end(id, Why::TooOld);
+            } else if session.idle_until <= self.now {
+                self.end(id, Why::IdleTooLong);
+            } else {
                 return Some(id);
             }
-            self.end(id, Why::TooOld);
         }
         None
     }
@@ -44,6 +45,7 @@ impl Engine {
         client.granted = Some(self.now);
         let silent = self.now.since(client.alive_at);
         self.timers.clear(Target::Session(session), Reason::IdleTimeout);
+        self.timers.clear(Target::Session(session), Reason::Park);
         self.timers.clear(Target::Client(id), Reason::WaiterDeadline);
         self.enter(session, Why::Granted, |seat| State::Leased {
             seat,
@@ -85,6 +87,8 @@ impl Engine {
         let expects: VecDeque<Expect> = client.plan.expects.clone();
         let segments =
             expects.iter().filter(|e| matches!(e, Expect::Sync | Expect::Query { .. })).count();
+        let purge = std::mem::take(&mut session.purge) && !skip_purge();
+        let ahead = purge.then(|| Replies::to_queries(1));
         let sent_from = session.written;
         if let State::Leased { work, .. } = session.state_mut() {
             *work = Work::Exchange(Exchange {
@@ -98,9 +102,14 @@ impl Engine {
                 segments,
                 committed: false,
                 answered: false,
+                ahead,
             });
         }
-        let mut bytes: Vec<Bytes> = vec![client.plan.bytes.clone()];
+        let mut bytes = Vec::with_capacity(3);
+        if purge {
+            bytes.push(super::reset::deallocate_all());
+        }
+        bytes.push(client.plan.bytes.clone());
         if reset_sent {
             bytes.push(super::reset::discard_all());
         }
@@ -116,14 +125,34 @@ impl Engine {
             self.end(id, Why::TooOld);
             return;
         }
+        if self.is_unwanted(id) {
+            return;
+        }
+        let rests = self.sessions.get(&id).is_some_and(|s| self.links.is_parked(s.stream));
         self.enter(id, why, |seat| State::Idle { seat });
-        self.timers.set(
-            Target::Session(id),
-            Reason::IdleTimeout,
-            self.now + self.settings.idle_timeout,
-        );
+        let Some(session) = self.sessions.get_mut(&id) else { return };
+        if !rests {
+            session.idle_until = self.now + self.settings.idle_timeout;
+        }
+        let (reason, at) = match session.way {
+            Way::Agent => (Reason::Park, self.now + PARK_AFTER),
+            Way::Direct | Way::Cloudflared => (Reason::IdleTimeout, session.idle_until),
+        };
+        self.timers.set(Target::Session(id), reason, at);
         self.idle.push(id);
         self.grant_reads(id);
+    }
+
+    /// Ends a session that is clean, but whose tunnel is not to be used any more.
+    fn is_unwanted(&mut self, id: SessionId) -> bool {
+        let Some(session) = self.sessions.get(&id) else { return false };
+        let why = match session.way {
+            Way::Agent if self.links.drains(session.stream) => Why::AgentDrains,
+            way if way != Way::Agent && self.is_fallback(way) => Why::Fallback,
+            Way::Agent | Way::Direct | Way::Cloudflared => return false,
+        };
+        self.end(id, why);
+        true
     }
 
     /// The client goes back to its place in the queue: nothing of its request was sent.
@@ -142,18 +171,20 @@ impl Engine {
     /// Lets the shell read on, so that what it may still read and what the client has not taken
     /// stay within one window.
     pub(super) fn grant_reads(&mut self, id: SessionId) {
+        let Some(session) = self.sessions.get(&id) else { return };
+        let window = match session.way {
+            Way::Agent => self.links.window(session.stream),
+            Way::Direct => READ_WINDOW,
+            Way::Cloudflared => return,
+        };
         let Some(session) = self.sessions.get_mut(&id) else { return };
-        if !session.way.holds_back() {
-            return;
-        }
         let client = session.client().and_then(|c| self.clients.get(&c));
         let untaken = client.map_or(0, |c| c.answer.untaken());
         let bytes = session.owed.saturating_sub(untaken);
         // Small grants would cost a call each; half a window is still open without this one.
-        if bytes >= READ_WINDOW / 4 && session.connected {
+        if bytes > 0 && bytes >= window / 4 && session.connected {
             session.owed -= bytes;
-            let stream = session.stream;
-            self.outputs.push_back(Output::Grant { stream, bytes });
+            self.grant_session(id, bytes);
         }
     }
 }
@@ -165,5 +196,15 @@ fn skip_reset() -> bool {
 
 #[cfg(not(sabotage))]
 const fn skip_reset() -> bool {
+    false
+}
+
+#[cfg(sabotage)]
+fn skip_purge() -> bool {
+    crate::sabotage::active(crate::sabotage::Bug::StaleStatement)
+}
+
+#[cfg(not(sabotage))]
+const fn skip_purge() -> bool {
     false
 }

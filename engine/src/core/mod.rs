@@ -4,7 +4,9 @@ mod cancel;
 mod clients;
 mod ending;
 mod lease;
+mod links;
 mod open;
+mod park;
 mod replies;
 mod reset;
 pub(crate) mod status;
@@ -20,13 +22,14 @@ use self::status::Counters;
 use crate::auth::scram::KeyCache;
 use crate::ids::{ClientId, SessionId, StreamId};
 use crate::io::{Event, Input, Level, Output};
+use crate::link::{Fingerprint, Links};
 use crate::pool::budget::{Budget, Seat};
 use crate::pool::client::Client;
 use crate::pool::health::Health;
 use crate::pool::session::{Session, State, Why};
 use crate::pool::timers::Timers;
 use crate::rng::Rng;
-use crate::settings::Settings;
+use crate::settings::{Settings, Way};
 use crate::time::{Instant, Timeouts};
 
 /// What a stream carries.
@@ -57,6 +60,11 @@ pub struct Engine {
     /// Used from the end: the session used last is used next, so that the others grow idle.
     idle: Vec<SessionId>,
     cancels: Cancels,
+    links: Links,
+    /// Of this configuration: a session of another is not taken over.
+    fingerprint: Fingerprint,
+    /// Since when no agent has been there.
+    alone_since: Instant,
     /// Bytes of requests of all clients.
     request_bytes: usize,
     /// Bytes of answers held for all clients.
@@ -70,11 +78,16 @@ impl Engine {
     /// made of it.
     #[must_use]
     pub fn new(now: Instant, settings: Settings, seed: [u8; 32]) -> Self {
+        let mut rng = Rng::new(seed);
+        let object_life = rng.below(u64::MAX);
         Self {
             budget: Budget::new(settings.pool_size),
+            links: Links::new(&settings, object_life),
+            fingerprint: Fingerprint::of(&settings),
+            alone_since: now,
             settings,
             now,
-            rng: Rng::new(seed),
+            rng,
             keys: KeyCache::default(),
             outputs: VecDeque::new(),
             timers: Timers::default(),
@@ -109,17 +122,21 @@ impl Engine {
             Input::StreamClosed { stream, accepted, detail } => {
                 self.stream_closed(stream, accepted, &detail);
             }
-            // The engine's side of links lands next.
-            Input::LinkOpened { .. }
-            | Input::LinkRestored { .. }
-            | Input::LinkMessage { .. }
-            | Input::LinkClosed { .. }
-            | Input::EpochRaised { .. }
-            | Input::TimePassed => {}
+            Input::LinkOpened { link } => self.links.opened(link),
+            Input::LinkRestored { link, attachment } => {
+                self.links.restored(link, attachment, self.fingerprint);
+            }
+            Input::LinkMessage { link, message } => self.links.message(link, message),
+            Input::LinkClosed { link, detail } => self.links.closed(link, &detail),
+            Input::EpochRaised { epoch } => self.links.epoch_raised(epoch),
+            Input::TimePassed => {}
         }
+        self.link_events();
         self.expire();
         self.serve();
         self.pump_cancels();
+        self.note_rest();
+        self.links.flush(&mut self.outputs);
     }
 
     /// What the shell must do next; `None` when it has everything.
@@ -154,6 +171,7 @@ impl Engine {
     fn forget_session(&mut self, id: SessionId) {
         let Some(session) = self.sessions.remove(&id) else { return };
         self.streams.remove(&session.stream);
+        self.links.forget(session.stream);
         self.idle.retain(|&other| other != id);
         self.cancels.forget(id);
         self.timers.clear_all(crate::pool::timers::Target::Session(id));
@@ -185,7 +203,33 @@ impl Engine {
         let Some(session) = self.sessions.get_mut(&id) else { return };
         session.written += bytes.iter().map(|b| b.len() as u64).sum::<u64>();
         let stream = session.stream;
-        self.write(stream, bytes);
+        match session.way {
+            Way::Agent => self.links.write(stream, bytes),
+            Way::Direct | Way::Cloudflared => self.write(stream, bytes),
+        }
+    }
+
+    /// Lets more bytes of a session's stream come.
+    fn grant_session(&mut self, id: SessionId, bytes: usize) {
+        let Some(session) = self.sessions.get(&id) else { return };
+        let stream = session.stream;
+        match session.way {
+            Way::Agent => self.links.grant(stream, bytes),
+            Way::Direct => self.outputs.push_back(Output::Grant { stream, bytes }),
+            Way::Cloudflared => {}
+        }
+    }
+
+    /// Closes a session's stream, whatever it carries.
+    fn close_session(&mut self, id: SessionId) {
+        let Some(session) = self.sessions.get(&id) else { return };
+        let stream = session.stream;
+        match session.way {
+            Way::Agent => self.links.reset(stream),
+            Way::Direct | Way::Cloudflared => {
+                self.outputs.push_back(Output::CloseStream { stream })
+            }
+        }
     }
 
     fn log(

@@ -1,20 +1,31 @@
 //! Opening sessions.
 
-use crate::auth::handshake::{Greeting, Handshake, Step};
+use crate::auth::handshake::{CancelKey, Greeting, Handshake, Step};
 use crate::core::{Carrier, Engine};
 use crate::failure::{ConnectFailure, Failure};
 use crate::ids::{ClientId, SessionId, StreamId};
 use crate::io::{Level, Output};
 use crate::limits::{KEEP_ALIVE_EVERY, LIFETIME_JITTER_PERCENT, READ_WINDOW};
+use crate::link::Portrait;
 use crate::pool::budget::Approval;
 use crate::pool::session::{Session, State, Why};
 use crate::pool::timers::Target;
 use crate::settings::Way;
-use crate::time::{Millis, Reason};
+use crate::time::{Instant, Millis, Reason};
+
+/// How the next session is to be opened.
+enum Choice {
+    Open(Way),
+    /// Not yet: an agent may still come.
+    Wait(Instant),
+    /// No agent came in this client's time, and there is no other tunnel.
+    NoAgent(ClientId),
+}
 
 impl Engine {
     /// Opens as many sessions as waiters need and the budget approves.
     pub(super) fn open_for_waiters(&mut self) {
+        self.timers.clear(Target::Pool, Reason::TunnelWait);
         if self.waiters.is_empty() {
             self.timers.clear(Target::Pool, Reason::ConnectBackoff);
             return;
@@ -25,28 +36,89 @@ impl Engine {
             }
             return;
         }
+        let next_free = self.expire_away();
         while self.budget.opening() < self.opens_wanted() {
-            let Some(approval) = self.budget.approve() else { break };
-            self.open_session(approval);
+            match self.choose_way() {
+                Choice::Open(way) => {
+                    let Some(approval) = self.budget.approve() else {
+                        if let Some(at) = next_free {
+                            self.timers.set(Target::Pool, Reason::TunnelWait, at);
+                        }
+                        break;
+                    };
+                    self.open_session(approval, way);
+                }
+                Choice::Wait(at) => {
+                    self.timers.set(Target::Pool, Reason::TunnelWait, at);
+                    break;
+                }
+                Choice::NoAgent(client) => self.fail(client, &Failure::no_agent()),
+            }
         }
     }
 
     /// After a failure, one open shows whether the trouble is over.
     fn opens_wanted(&self) -> usize {
-        if self.health.trouble(self.now).is_some() { 1 } else { self.waiters.len() }
+        if self.waiters.is_empty() {
+            0
+        } else if self.health.trouble(self.now).is_some() {
+            1
+        } else {
+            self.waiters.len()
+        }
     }
 
-    fn open_session(&mut self, approval: Approval) {
+    /// The tunnel for the next open: the first that can be used, in the order of preference. An
+    /// agent that is not there is waited for.
+    fn choose_way(&self) -> Choice {
+        let Some(&first) = self.waiters.front() else { return Choice::Wait(self.now) };
+        for &way in &self.settings.ways {
+            if way != Way::Agent || self.links.best().is_some() {
+                return Choice::Open(way);
+            }
+            let came = self.clients.get(&first).map_or(self.now, |client| client.arrived);
+            let until = came.max(self.alone_since) + self.settings.tunnel_wait;
+            if self.now < until {
+                return Choice::Wait(until);
+            }
+        }
+        Choice::NoAgent(first)
+    }
+
+    /// True if a tunnel before this one could be used.
+    pub(super) fn is_fallback(&self, way: Way) -> bool {
+        let mut before = self.settings.ways.iter().take_while(|&&other| other != way);
+        before.any(|&other| other != Way::Agent || self.links.best().is_some())
+    }
+
+    /// Forgets sessions that an absent agent has ended by now; tells when the next will be.
+    fn expire_away(&mut self) -> Option<Instant> {
+        let away = |(&id, s): (&SessionId, &Session)| s.away().map(|(_, until)| (until, id));
+        let mut away: Vec<(Instant, SessionId)> = self.sessions.iter().filter_map(away).collect();
+        away.sort_unstable();
+        let over = away.partition_point(|&(until, _)| until <= self.now);
+        for &(_, id) in away.iter().take(over) {
+            self.forget_session(id);
+        }
+        away.get(over).map(|&(until, _)| until)
+    }
+
+    fn open_session(&mut self, approval: Approval, way: Way) {
         let id = SessionId(self.next_id());
         let stream = StreamId(self.next_id());
         let lifetime = self.settings.max_lifetime;
         let jitter = self.rng.below(lifetime.0 / 100 * LIFETIME_JITTER_PERCENT + 1);
         let expires = self.now + Millis(lifetime.0.saturating_sub(jitter));
-        let way = self.settings.ways.first().copied().unwrap_or(Way::Direct);
         self.sessions.insert(id, Session::new(stream, way, approval, expires));
         self.streams.insert(stream, Carrier::Session(id));
         let deadline = self.now + self.settings.connect_timeout;
         self.timers.set(Target::Session(id), Reason::ConnectDeadline, deadline);
+        if let Some(link) = self.links.best().filter(|_| way == Way::Agent) {
+            self.links.open(link, stream);
+            // Bytes may follow at once: the start-up rides with the open.
+            self.session_connected(id);
+            return;
+        }
         if !self.timers.is_set(Target::Pool, Reason::KeepAlive) {
             self.timers.set(Target::Pool, Reason::KeepAlive, self.now + KEEP_ALIVE_EVERY);
         }
@@ -62,7 +134,7 @@ impl Engine {
             return;
         }
         let way = session.way;
-        if way.holds_back() {
+        if way == Way::Direct {
             self.outputs.push_back(Output::Grant { stream, bytes: READ_WINDOW });
         }
         match Handshake::begin(&self.settings, way) {
@@ -95,11 +167,25 @@ impl Engine {
         let expires = session.expires;
         let server = session.parameters.get("server_version").cloned().unwrap_or_default();
         self.timers.clear(Target::Session(id), Reason::ConnectDeadline);
-        self.timers.set(Target::Session(id), Reason::Lifetime, expires);
+        if session.way == Way::Agent {
+            self.describe_session(id);
+        } else {
+            self.timers.set(Target::Session(id), Reason::Lifetime, expires);
+        }
         self.health.succeeded();
         self.counters.opened += 1;
         self.log(Level::Info, Some(id), None, format!("opened, server version {server}"));
         self.release(id, Why::LoggedIn);
+    }
+
+    /// Tells the agent what a later life needs to know, and how to cancel.
+    fn describe_session(&mut self, id: SessionId) {
+        let Some(session) = self.sessions.get(&id) else { return };
+        let key = session.cancel_key.as_ref();
+        let settings = &self.settings;
+        let blob = Portrait::encode(&session.parameters, key, settings, self.fingerprint);
+        let cancel = key.map(CancelKey::request).unwrap_or_default();
+        self.links.describe(session.stream, cancel, blob);
     }
 
     /// A session could not be opened; its stream is still to be closed.
@@ -128,8 +214,13 @@ impl Engine {
     /// True if there is a session that serves or will serve clients.
     pub(super) fn has_usable_session(&self) -> bool {
         self.sessions.values().any(|s| match s.state() {
-            State::Idle { .. } | State::Leased { .. } | State::Resetting { .. } => true,
-            State::Opening { .. } | State::Ending { .. } | State::Moving => false,
+            State::Idle { .. }
+            | State::Parked { .. }
+            | State::Leased { .. }
+            | State::Resetting { .. } => true,
+            State::Opening { .. } | State::Away { .. } | State::Ending { .. } | State::Moving => {
+                false
+            }
         })
     }
 }

@@ -9,7 +9,7 @@ use pierhead_wire::pg::tag::backend as tag;
 use crate::auth::handshake;
 use crate::core::Engine;
 use crate::core::reset::Transaction;
-use crate::database::replies::Reply;
+use crate::database::replies::{Replies, Reply};
 use crate::database::signs::Signs;
 use crate::failure::Failure;
 use crate::ids::{ClientId, SessionId};
@@ -32,6 +32,10 @@ impl Engine {
     pub(super) fn session_data(&mut self, id: SessionId, bytes: Bytes) {
         let Some(session) = self.sessions.get_mut(&id) else { return };
         session.owed += bytes.len();
+        if matches!(session.state(), State::Parked { .. }) {
+            self.unpark(id);
+        }
+        let Some(session) = self.sessions.get_mut(&id) else { return };
         if matches!(session.state(), State::Ending { .. }) {
             self.grant_reads(id);
             return;
@@ -81,6 +85,13 @@ impl Engine {
                 }
                 _ => self.wrong(id, "bytes before the login"),
             },
+            State::Leased { work: Work::Exchange(exchange), .. } if exchange.ahead.is_some() => {
+                let turn = ahead_turn(&mut exchange.ahead, &piece);
+                self.remember_parameter(id, &piece);
+                if let Turn::Wrong(_) = turn {
+                    self.wrong(id, "a reply that does not answer the purge of statements");
+                }
+            }
             State::Leased { client, work: Work::Exchange(exchange), .. } => {
                 let client = *client;
                 exchange.answered = true;
@@ -96,11 +107,13 @@ impl Engine {
                 self.remember_parameter(id, &piece);
                 self.reset_piece(id, &piece);
             }
-            State::Idle { .. } | State::Leased { work: Work::Verifying, .. } => {
+            State::Idle { .. }
+            | State::Parked { .. }
+            | State::Leased { work: Work::Verifying, .. } => {
                 self.remember_parameter(id, &piece);
                 self.idle_piece(id, &piece);
             }
-            State::Ending { .. } | State::Moving => {}
+            State::Away { .. } | State::Ending { .. } | State::Moving => {}
         }
     }
 
@@ -202,6 +215,23 @@ pub(super) fn is_asynchronous(tag: u8) -> bool {
     matches!(tag, tag::NOTICE_RESPONSE | tag::PARAMETER_STATUS | tag::NOTIFICATION_RESPONSE)
 }
 
+/// A reply to what was sent ahead of a request: anything but plain success ends the session.
+fn ahead_turn(ahead: &mut Option<Replies>, piece: &Piece) -> Turn {
+    let Piece::Message(message) = piece else { return Turn::Wrong(0) };
+    if is_asynchronous(message.tag) {
+        return Turn::On;
+    }
+    let Some(replies) = ahead else { return Turn::On };
+    match replies.accept(message.tag) {
+        Ok(Reply::Part) if message.tag == tag::COMMAND_COMPLETE => Turn::On,
+        Ok(Reply::Ready { last: true }) if message.body() == b"I" => {
+            *ahead = None;
+            Turn::On
+        }
+        _ => Turn::Wrong(message.tag),
+    }
+}
+
 fn exchange_turn(exchange: &mut Exchange, piece: &Piece) -> Turn {
     let (tag, message) = match piece {
         Piece::Bulk { first: false, .. } => return Turn::On,
@@ -283,7 +313,6 @@ fn outcome(exchange: &Exchange, transaction: Transaction) -> Outcome {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::database::replies::Replies;
 
     fn conflict() -> Exchange {
         Exchange {
@@ -297,6 +326,7 @@ mod tests {
             committed: false,
             segments: 1,
             answered: true,
+            ahead: None,
         }
     }
 

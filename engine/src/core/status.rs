@@ -42,6 +42,14 @@ pub struct Counters {
     pub orphans: u64,
     /// Cancels begun.
     pub cancels: u64,
+    /// Sessions that agents were let hold.
+    pub parkings: u64,
+    /// Sessions of an earlier life of the object, or of a lost link, that were taken over.
+    pub adopted: u64,
+    /// Sessions that agents offered and that were not taken over.
+    pub declined: u64,
+    /// Links that were lost.
+    pub links_lost: u64,
 }
 
 /// The pool at one moment.
@@ -57,6 +65,18 @@ pub struct Status {
     pub resetting: usize,
     /// Sessions whose end is awaited.
     pub ending: usize,
+    /// Sessions that wait for a client at their agent.
+    pub parked: usize,
+    /// Sessions whose agent is not connected.
+    pub away: usize,
+    /// Links that carry streams.
+    pub links: usize,
+    /// The epoch of this copy of the object; 0 while no link carries one.
+    pub epoch: u64,
+    /// Messages from agents: what is billed.
+    pub link_messages_in: u64,
+    /// Messages to agents.
+    pub link_messages_out: u64,
     /// The most sessions there may be.
     pub cap: usize,
     /// Clients that wait for a session.
@@ -84,6 +104,10 @@ impl Engine {
             request_bytes: self.request_bytes,
             answer_bytes: self.answer_bytes,
             scram_derivations: self.keys.derivations(),
+            links: self.links.count(),
+            epoch: self.links.epoch().unwrap_or(0),
+            link_messages_in: self.links.traffic().received,
+            link_messages_out: self.links.traffic().sent,
             counters: self.counters,
             ..Status::default()
         };
@@ -93,6 +117,8 @@ impl Engine {
                 State::Idle { .. } => status.idle += 1,
                 State::Leased { .. } => status.leased += 1,
                 State::Resetting { .. } => status.resetting += 1,
+                State::Parked { .. } => status.parked += 1,
+                State::Away { .. } => status.away += 1,
                 State::Ending { .. } => status.ending += 1,
                 State::Moving => {}
             }

@@ -10,7 +10,7 @@ use crate::limits::RETRIES_MAX;
 use crate::pool::session::{Exchange, State, Work};
 
 /// What a session was doing when its stream ended.
-enum Lost {
+pub(super) enum Lost {
     Opening,
     Nothing,
     Request { client: ClientId, retry: bool, detail: String },
@@ -70,22 +70,36 @@ impl Engine {
     }
 
     fn session_lost(&mut self, id: SessionId, accepted: u64, detail: &str) {
-        let Some(session) = self.sessions.get(&id) else { return };
-        let was = session.state().name();
+        let Some((was, lost)) = self.what_was_lost(id, accepted, detail) else { return };
+        self.forget_session(id);
+        let text = format!("ended by its far end while {was}: {detail}");
+        self.log(Level::Info, Some(id), None, text);
+        self.settle_loss(id, lost, detail);
+    }
+
+    /// What a session that can carry nothing more was doing.
+    pub(super) fn what_was_lost(
+        &self,
+        id: SessionId,
+        accepted: u64,
+        detail: &str,
+    ) -> Option<(&'static str, Lost)> {
+        let session = self.sessions.get(&id)?;
         let lost = match session.state() {
             State::Opening { .. } => Lost::Opening,
             State::Leased { client, work, .. } => what_was_lost(*client, work, accepted, detail),
-            State::Idle { .. } | State::Resetting { .. } | State::Ending { .. } | State::Moving => {
-                Lost::Nothing
-            }
+            State::Idle { .. }
+            | State::Parked { .. }
+            | State::Away { .. }
+            | State::Resetting { .. }
+            | State::Ending { .. }
+            | State::Moving => Lost::Nothing,
         };
-        self.forget_session(id);
-        self.log(
-            Level::Info,
-            Some(id),
-            None,
-            format!("ended by its far end while {was}: {detail}"),
-        );
+        Some((session.state().name(), lost))
+    }
+
+    /// Tells whoever it concerns; the session is out of the client's way already.
+    pub(super) fn settle_loss(&mut self, id: SessionId, lost: Lost, detail: &str) {
         match lost {
             Lost::Opening => self.note_open_failure(id, ConnectFailure::ended(detail)),
             Lost::Nothing => {}

@@ -6,8 +6,9 @@ use crate::ids::{ClientId, SessionId};
 use crate::io::Output;
 use crate::limits::{KEEP_ALIVE_EVERY, PROBE_EVERY};
 use crate::pool::client::Place;
-use crate::pool::session::{State, Why};
+use crate::pool::session::{Session, State, Why};
 use crate::pool::timers::Target;
+use crate::settings::Way;
 use crate::time::Reason;
 
 impl Engine {
@@ -18,6 +19,10 @@ impl Engine {
             match target {
                 Target::Client(id) => self.client_due(id, reason),
                 Target::Session(id) => self.session_due(id, reason),
+                Target::Link(id) => {
+                    self.links.overdue(id);
+                    self.link_events();
+                }
                 Target::Pool => self.pool_due(reason),
             }
         }
@@ -72,6 +77,7 @@ impl Engine {
             }
             (State::Resetting { .. }, Reason::ResetDeadline) => self.end(id, Why::NotCleared),
             (State::Ending { .. }, Reason::EndDeadline) => self.end_overdue(id),
+            (State::Idle { .. }, Reason::Park) => self.park(id),
             (State::Idle { .. }, Reason::IdleTimeout) => self.end(id, Why::IdleTooLong),
             (State::Idle { .. }, Reason::Lifetime) => self.end(id, Why::TooOld),
             _ => {}
@@ -80,7 +86,8 @@ impl Engine {
 
     fn pool_due(&mut self, reason: Reason) {
         // An open that was put off (`ConnectBackoff`) is tried by `serve`, after every input.
-        if reason == Reason::KeepAlive && !self.sessions.is_empty() {
+        let outgoing = |s: &Session| s.way != Way::Agent;
+        if reason == Reason::KeepAlive && self.sessions.values().any(outgoing) {
             self.timers.set(Target::Pool, Reason::KeepAlive, self.now + KEEP_ALIVE_EVERY);
         } else if reason == Reason::EndDeadline {
             self.cut_cancel();

@@ -35,6 +35,15 @@ impl Budget {
         Some(Approval(()))
     }
 
+    /// A place for a session that exists already, if the cap allows it.
+    pub(crate) fn seat(&mut self) -> Option<Seat> {
+        if self.opening + self.seated >= self.cap {
+            return None;
+        }
+        self.seated += 1;
+        Some(Seat(()))
+    }
+
     /// The handshake is over, well or not; the place stays taken.
     pub(crate) fn settle(&mut self, approval: Approval) -> Seat {
         let Approval(()) = approval;

@@ -4,17 +4,24 @@
 //!   ┌─────────┐  logged in   ┌──────┐  grant   ┌────────┐  answered, clean
 //!   │ Opening │─────────────▶│ Idle │─────────▶│ Leased │──────────────┐
 //!   └─────────┘              └──────┘          └────────┘              │
-//!        │                    ▲  │  ▲             │  │ answered, traces │
-//!        │                    │  │  └─────────────┼──┼──────────────────┘
-//!        │                    │  │          ┌─────┘  ▼
-//!        │                    │  │          │  ┌───────────┐
-//!        │                    └──┼──────────┼──│ Resetting │
-//!        │  failed               │ too old  │  └───────────┘
-//!        ▼                       ▼          ▼        │ not cleared
+//!        │                 rest│ ▲ ▲             ▲  │ answered, traces │
+//!        │                     │ │ └─────────────┼──┼──────────────────┘
+//!        │                     ▼ │spoke     grant│  ▼
+//!        │        adopted  ┌────────┐            │ ┌───────────┐
+//!        │       ─────────▶│ Parked │────────────┘ │ Resetting │
+//!        │                 └────────┘              └───────────┘
+//!        │              link lost│ ▲ offered again   │ not cleared
+//!        │                       ▼ │                 │
+//!        │                  ┌──────┐ not offered     │
+//!        │                  │ Away │─────────▶ gone  │
+//!        ▼                  └──────┘                 ▼
 //!   ┌───────────────────────────────────────────────────────┐   far end ended,
 //!   │ Ending                                                │──────────────────▶ gone
 //!   └───────────────────────────────────────────────────────┘   or out of time
 //! ```
+//!
+//! Only sessions over an agent's link are parked or away; any of them goes away when its link is
+//! lost, those that were not parked to be counted until their agent has ended them.
 //!
 //! From every state the far end may end the session: gone. [`Session::enter`] is the only door.
 
@@ -23,6 +30,7 @@ use std::fmt;
 
 use pierhead_wire::envelope::SqlState;
 use pierhead_wire::pg::scan::{Direction, Scanner};
+use pierhead_wire::tunnel::{AgentLife, Counters, StreamId as WireId};
 
 use crate::auth::handshake::{CancelKey, Handshake};
 use crate::database::replies::Replies;
@@ -49,6 +57,19 @@ pub(crate) enum Why {
     CallerGone,
     OutOfTime,
     ReaderBehind,
+    /// It has rested long enough.
+    AtRest,
+    /// It said something although it was parked.
+    Spoke,
+    LinkLost,
+    /// Its agent came back and offered it.
+    OfferedAgain,
+    /// Its agent takes no new work.
+    AgentDrains,
+    /// A tunnel that is preferred can be used again.
+    Fallback,
+    /// Its agent gave it up, or the database closed it.
+    Broken,
 }
 
 impl Why {
@@ -66,6 +87,13 @@ impl Why {
             | Self::Cleared
             | Self::NotSent
             | Self::OpenFailed
+            | Self::AtRest
+            | Self::Spoke
+            | Self::LinkLost
+            | Self::OfferedAgain
+            | Self::AgentDrains
+            | Self::Fallback
+            | Self::Broken
             | Self::IdleTooLong
             | Self::TooOld
             | Self::Indelible => false,
@@ -104,6 +132,8 @@ pub(crate) struct Exchange {
     pub(crate) segments: usize,
     /// Something of the replies has come.
     pub(crate) answered: bool,
+    /// Replies to what was sent ahead of the request, and that its client is not to see.
+    pub(crate) ahead: Option<Replies>,
 }
 
 /// Clearing a session's state.
@@ -113,6 +143,18 @@ pub(crate) struct Reset {
     /// The replies are those to a reset that was sent behind a request which then ended inside a
     /// transaction block: they do not count.
     pub(crate) void: bool,
+}
+
+/// How an agent names a session whose link is lost.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct Remote {
+    pub(crate) life: AgentLife,
+    /// Names the agent across restarts; empty if it did not say.
+    pub(crate) instance: String,
+    pub(crate) wire: WireId,
+    pub(crate) counters: Counters,
+    /// It was parked, so the agent will offer it again.
+    pub(crate) parked: bool,
 }
 
 /// The state of a session.
@@ -133,6 +175,16 @@ pub(crate) enum State {
         seat: Seat,
         reset: Reset,
     },
+    /// Its agent holds it.
+    Parked {
+        seat: Seat,
+    },
+    /// The link is lost: the session is its agent's alone, and counted until `until`.
+    Away {
+        seat: Seat,
+        until: Instant,
+        remote: Remote,
+    },
     Ending {
         seat: Seat,
     },
@@ -147,6 +199,8 @@ impl State {
             Self::Idle { .. } => "idle",
             Self::Leased { .. } => "leased",
             Self::Resetting { .. } => "resetting",
+            Self::Parked { .. } => "parked",
+            Self::Away { .. } => "away",
             Self::Ending { .. } => "ending",
             Self::Moving => "moving",
         }
@@ -161,6 +215,8 @@ impl State {
             Self::Idle { seat }
             | Self::Leased { seat, .. }
             | Self::Resetting { seat, .. }
+            | Self::Parked { seat }
+            | Self::Away { seat, .. }
             | Self::Ending { seat } => Some(seat),
             Self::Moving => {
                 debug_assert!(false, "a session is never left between two states");
@@ -191,6 +247,11 @@ pub(crate) struct Session {
     /// Bytes received and not granted again yet.
     pub(crate) owed: usize,
     pub(crate) expires: Instant,
+    /// When it will have been idle for too long, if it is.
+    pub(crate) idle_until: Instant,
+    /// An earlier life of the coordinator may have left statements: they are purged ahead of the
+    /// next request.
+    pub(crate) purge: bool,
     pub(crate) parameters: BTreeMap<String, String>,
     pub(crate) cancel_key: Option<CancelKey>,
 }
@@ -212,6 +273,31 @@ impl Session {
             written: 0,
             owed: 0,
             expires,
+            idle_until: expires,
+            purge: false,
+            parameters: BTreeMap::new(),
+            cancel_key: None,
+        }
+    }
+
+    /// A session that an agent holds, opened by an earlier life of the coordinator.
+    pub(crate) fn adopted(
+        stream: StreamId,
+        seat: Seat,
+        idle_until: Instant,
+        expires: Instant,
+    ) -> Self {
+        Self {
+            stream,
+            way: Way::Agent,
+            state: State::Parked { seat },
+            scanner: Scanner::new(Direction::Backend),
+            connected: true,
+            written: 0,
+            owed: 0,
+            expires,
+            idle_until,
+            purge: true,
             parameters: BTreeMap::new(),
             cancel_key: None,
         }
@@ -245,9 +331,19 @@ impl Session {
             State::Opening { .. }
             | State::Idle { .. }
             | State::Resetting { .. }
+            | State::Parked { .. }
+            | State::Away { .. }
             | State::Ending { .. }
             | State::Moving => None,
         }
+    }
+
+    /// How its agent names it, and until when it is counted, if its link is lost.
+    pub(crate) fn away(&self) -> Option<(&Remote, Instant)> {
+        if let State::Away { remote, until, .. } = &self.state {
+            return Some((remote, *until));
+        }
+        None
     }
 
     /// True while a request may be running in the database.

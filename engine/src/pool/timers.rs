@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::ids::{ClientId, SessionId};
+use crate::ids::{ClientId, LinkId, SessionId};
 use crate::time::{Deadline, Instant, Reason, Timeouts};
 
 /// What a deadline is about.
@@ -10,6 +10,7 @@ use crate::time::{Deadline, Instant, Reason, Timeouts};
 pub(crate) enum Target {
     Client(ClientId),
     Session(SessionId),
+    Link(LinkId),
     Pool,
 }
 

@@ -73,6 +73,7 @@ items! {
     }
 
     /// Bytes of a stream's data since it was opened, as the coordinator sees it.
+    #[derive(Copy)]
     Counters {
         /// Bytes towards the database.
         sent: u64,
