@@ -7,13 +7,17 @@
 //!
 //! ```text
 //! exchange, alarm, fetch        js/coordinator.mjs   class Pierhead extends DurableObject
-//!         │    ▲ answers
+//!         │    ▲ answers        js/links.mjs         WebSockets of agents, which hibernate
 //!         ▼    │
 //! core.rs  PierheadCore ──▶ driver.rs ──▶ engine     one input, full drain, then sleep
 //!         │    ▲ events
 //!         ▼    │
 //! js/websocket.mjs, js/tcp.mjs                       one stream each, to the database
 //! ```
+//!
+//! While the object hibernates, only the agents' WebSockets are there. The next event makes a new
+//! [`PierheadCore`], which is told of each of them, with what the engine attached to it, before
+//! that event.
 //!
 //! The JavaScript is part of the built module: a Worker's entry needs only
 //!
