@@ -18,7 +18,8 @@ pub struct DatabaseConfig {
     pub address: Address,
     /// The database's name at the server.
     pub database: String,
-    /// How bytes reach the server: one to three different kinds, the preferred first.
+    /// How bytes reach the server: one, or an agent and what is used while
+    /// none is connected.
     pub tunnels: Vec<Tunnel>,
     /// How long a request waits for an agent before the next tunnel is tried.
     pub tunnel_wait: Duration,
@@ -188,6 +189,9 @@ pub(crate) enum Kind {
 
 pub(crate) const TUNNELS: [(&str, Kind); 3] =
     [("agent", Kind::Agent), ("cloudflared", Kind::Cloudflared), ("direct", Kind::Direct)];
+/// What `tunnel=` accepts. Only an absent agent is passed over, so nothing stands behind the others.
+pub(crate) const TUNNEL_LISTS: [&str; 5] =
+    ["agent", "cloudflared", "direct", "agent,cloudflared", "agent,direct"];
 pub(crate) const TLS: [(&str, Tls); 3] =
     [("off", Tls::Off), ("on", Tls::On), ("starttls", Tls::StartTls)];
 pub(crate) const RESETS: [(&str, Reset); 2] =

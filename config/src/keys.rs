@@ -4,7 +4,7 @@
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
-use crate::database::{JURISDICTIONS, LOCATIONS, RESETS, TLS, TUNNELS};
+use crate::database::{JURISDICTIONS, LOCATIONS, RESETS, TLS, TUNNEL_LISTS};
 use crate::value::print_duration;
 
 /// One parameter of a database URL.
@@ -27,8 +27,6 @@ pub struct KeyDoc {
 pub enum Values {
     /// One of these words.
     Words(&'static [&'static str]),
-    /// One or several different ones of these words, with commas between them.
-    List(&'static [&'static str]),
     /// A whole number.
     Number(RangeInclusive<u32>),
     /// A duration.
@@ -88,12 +86,12 @@ pub(crate) const APPLICATION_NAME_DEFAULT: &str = "pierhead";
 pub const KEYS: &[KeyDoc] = &[
     KeyDoc {
         key: "tunnel",
-        values: Values::List(&words(&TUNNELS)),
+        values: Values::Words(&TUNNEL_LISTS),
         default: DefaultValue::Text("direct"),
         meaning: "How bytes reach the database: through an agent that dials in, through a hostname \
-                  published by `cloudflared`, or directly over TCP. Of several the first is used \
-                  while it works: `agent,direct`.",
-        reason: "",
+                  published by `cloudflared`, or directly over TCP. The second of two is used while \
+                  no agent is connected.",
+        reason: "Nothing but an absent agent is passed over.",
     },
     KeyDoc {
         key: "tunnel_wait",
@@ -228,9 +226,6 @@ impl std::fmt::Display for Values {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Words(words) => write!(f, "`{}`", words.join("` · `")),
-            Self::List(words) => {
-                write!(f, "one or several of `{}`", words.join("`, `"))
-            }
             Self::Number(range) => write!(f, "{} to {}", range.start(), range.end()),
             Self::Duration(range) => {
                 write!(f, "{} to {}", print_duration(*range.start()), print_duration(*range.end()))

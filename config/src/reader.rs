@@ -160,7 +160,7 @@ impl Reader {
         ))
     }
 
-    /// The kinds in `tunnel=`, the preferred first, or `default` alone. Refuses what belongs to a
+    /// The kinds in `tunnel=`, the preferred one first, or `default` alone. Refuses what belongs to a
     /// kind that is not among them.
     fn kinds(&self, default: Kind) -> Result<Vec<Kind>, ConfigError> {
         let kinds = self.value("tunnel", vec![default], |value| {
@@ -169,6 +169,13 @@ impl Reader {
                 let kind = word(kind, &TUNNELS)?;
                 if kinds.contains(&kind) {
                     return Err("names a tunnel twice; remove one".to_owned());
+                }
+                if kinds.last().is_some_and(|&before| before != Kind::Agent) {
+                    return Err(
+                        "only an absent agent is passed over, so what follows another tunnel is \
+                         never used; write agent alone, agent and one more, or one without agent"
+                            .to_owned(),
+                    );
                 }
                 kinds.push(kind);
             }

@@ -54,10 +54,10 @@ fn one_line_serves_both() {
 
 #[test]
 fn the_order_is_the_preference() {
-    let url = "postgres://app@db/x?tunnel=cloudflared,agent&tunnel_url=https://db.example.com/";
+    let url = "postgres://app@db/x?tunnel=agent,cloudflared&tunnel_url=https://db.example.com/";
     let variables = Variables::new([("MAIN", url), ("MAIN_AGENT_TOKEN", TOKEN)]);
     let config = variables.coordinator().unwrap();
-    assert!(matches!(config.tunnels.as_slice(), [Tunnel::Cloudflared { .. }, Tunnel::Agent]));
+    assert!(matches!(config.tunnels.as_slice(), [Tunnel::Agent, Tunnel::Cloudflared { .. }]));
 }
 
 #[test]
@@ -67,7 +67,7 @@ fn unused_sessions_are_kept_longer_where_that_costs_nothing() {
         DatabaseConfig::parse("main", &url, &Secrets::default()).unwrap().idle_timeout
     };
     assert_eq!(idle("tunnel=direct"), Duration::from_secs(60));
-    assert_eq!(idle("tunnel=direct,agent"), Duration::from_secs(600));
+    assert_eq!(idle("tunnel=agent,direct"), Duration::from_secs(600));
     assert_eq!(idle("tunnel=agent&idle_timeout=5s"), Duration::from_secs(5));
 }
 
