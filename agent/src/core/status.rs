@@ -1,6 +1,12 @@
 //! What the agent counts, for whoever looks inside.
 
+use super::Agent;
+use super::dial::Database;
 use super::io::{DatabaseNo, LinkNo};
+use super::link::Link;
+use super::settings::DatabaseSettings;
+use super::shutdown::Phase;
+use super::stream::{self, Stream};
 
 /// A picture of the agent at one moment.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -88,4 +94,62 @@ pub struct Totals {
     pub orphans: u64,
     /// Links that were welcome.
     pub links: u64,
+}
+
+impl Agent {
+    /// A picture of the agent.
+    #[must_use]
+    pub fn status(&self) -> Status {
+        let mut databases: Vec<DatabaseStatus> =
+            self.databases.iter().zip(&self.settings.databases).map(database_status).collect();
+        for stream in self.streams.values() {
+            if let Some(database) = databases.get_mut(stream.database.0) {
+                add_stream(database, stream);
+            }
+        }
+        for link in self.links.values().filter(|link| link.copy().is_some()) {
+            if let Some(database) = databases.get_mut(link.database.0) {
+                database.links_up = database.links_up.saturating_add(1);
+            }
+        }
+        let links = self.links.values().map(link_status).collect();
+        Status { databases, links, draining: self.phase != Phase::Running }
+    }
+}
+
+fn database_status((database, settings): (&Database, &DatabaseSettings)) -> DatabaseStatus {
+    DatabaseStatus {
+        name: settings.name.clone(),
+        counted: database.counted,
+        cancels_open: database.cancels_queued.len().saturating_add(database.cancels_flying),
+        totals: database.totals,
+        ..DatabaseStatus::default()
+    }
+}
+
+fn add_stream(database: &mut DatabaseStatus, stream: &Stream) {
+    let count = match stream.phase {
+        stream::Phase::Connecting => &mut database.connecting,
+        stream::Phase::Open => &mut database.open,
+        stream::Phase::Parked(_) => {
+            let lost = usize::from(stream.owner.is_none());
+            database.ownerless = database.ownerless.saturating_add(lost);
+            &mut database.parked
+        }
+        stream::Phase::Ending(_) => &mut database.ending,
+    };
+    *count = count.saturating_add(1);
+}
+
+fn link_status(link: &Link) -> LinkStatus {
+    LinkStatus {
+        link: link.no,
+        database: link.database,
+        welcome: link.copy().is_some(),
+        unsettled: link.unsettled.len(),
+        send_credit: link.allowance.left(),
+        receive_credit: link.window.left(),
+        grant_due: link.window.due(),
+        held: link.held.len(),
+    }
 }
