@@ -243,6 +243,22 @@ mod tests {
     }
 
     #[test]
+    fn a_link_that_speaks_no_frames_is_closed_and_leaves_nothing_pending() {
+        let diary = Diary::default();
+        let mut driver = driver(&diary);
+        let link = LinkId(1);
+        driver.feed(Input::LinkOpened { link });
+        let lines = diary.take();
+        assert!(lines.iter().any(|line| line.starts_with("wake_in ")), "{lines:?}");
+
+        driver.feed(Input::LinkMessage { link, message: None });
+        driver.feed(Input::LinkClosed { link, detail: "closed".into() });
+        let lines = diary.take();
+        assert!(lines.iter().any(|line| line.starts_with("close_link 1: ")), "{lines:?}");
+        assert!(lines.contains(&"wake_never".to_owned()), "{lines:?}");
+    }
+
+    #[test]
     fn what_the_engine_says_of_links_is_done_one_to_one() {
         let diary = Diary::default();
         let driver = driver(&diary);
