@@ -1,4 +1,4 @@
 //! The agent: the native program beside the database that dials in and holds the far end of a
-//! tunnel.
+//! tunnel. This library is its core, without I/O; the program around it is in `main.rs`.
 
 pub mod core;
