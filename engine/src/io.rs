@@ -91,7 +91,7 @@ pub enum Input {
     LinkMessage {
         /// Which link.
         link: LinkId,
-        /// The whole binary message; `None` for a text message, which no agent sends.
+        /// The whole binary message; `None` for one that no agent sends: text, or too long.
         message: Option<Bytes>,
     },
     /// The WebSocket is gone, whoever ended it. Its id is finished.

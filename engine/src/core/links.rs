@@ -10,6 +10,7 @@ use crate::limits::LOST_TIMEOUT;
 use crate::link::{Event, Lost, Portrait, Row, Terms};
 use crate::pool::session::{Remote, Session, State, Why};
 use crate::pool::timers::Target;
+use crate::settings::Way;
 use crate::time::{Instant, Millis, Reason};
 
 impl Engine {
@@ -66,6 +67,19 @@ impl Engine {
             self.consider(link, offered, true);
         }
         self.forget_unoffered(link);
+        self.end_fallbacks();
+    }
+
+    /// Idle sessions of a tunnel that is used only while there is no agent keep the object awake.
+    fn end_fallbacks(&mut self) {
+        let fallback = |id: &SessionId| {
+            let way = self.sessions.get(id).map(|s| s.way);
+            way.is_some_and(|way| way != Way::Agent && self.is_fallback(way))
+        };
+        let ids: Vec<SessionId> = self.idle.iter().filter(|id| fallback(id)).copied().collect();
+        for id in ids {
+            self.end(id, Why::Fallback);
+        }
     }
 
     /// An agent that was restarted holds nothing of what its former process held.

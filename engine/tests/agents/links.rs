@@ -195,6 +195,21 @@ fn another_tunnel_serves_while_there_is_no_agent_and_not_longer() {
 }
 
 #[test]
+fn an_idle_session_of_a_fallback_ends_when_the_agent_is_back() {
+    let mut story = Story::with(|s| s.ways = vec![Way::Agent, Way::Direct]);
+    let client = story.asks("select 'x'");
+    story.later(5_000);
+    let (stream, _) = story.opened[0];
+    story.happens(Input::StreamOpened { stream });
+    story.happens(Input::StreamData { stream, bytes: Bytes::from_static(GREETING) });
+    story.happens(Input::ClientAlive { client });
+    story.happens(Input::StreamData { stream, bytes: Bytes::from_static(ROW) });
+    assert_eq!(story.status().idle, 1);
+    story.dials(1, 1, &[]);
+    assert_eq!((story.status().idle, story.status().ending), (0, 1));
+}
+
+#[test]
 fn a_drained_agent_finishes_what_runs_and_gets_no_more() {
     let mut story = Story::begin();
     story.dials(1, 1, &[]);
