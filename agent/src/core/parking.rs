@@ -19,9 +19,6 @@ impl Agent {
         if !self.owns(no, id) {
             return;
         }
-        if self.phase != shutdown::Phase::Running {
-            return self.end_stream(id, GoneReason::Draining);
-        }
         let until = Parked {
             idle_until: self.now + Millis(park.max_idle_ms.into()),
             expires_at: self.now + Millis(park.expires_in_ms.into()),
@@ -29,7 +26,15 @@ impl Agent {
         };
         let cancelled = self.is_cancelling(id);
         let Some(stream) = self.streams.get_mut(&id) else { return };
-        if cancelled || !agrees(stream, park) {
+        let agrees = !cancelled && agrees(stream, park);
+        if self.phase != shutdown::Phase::Running {
+            // What both sides take for idle needs no cancel.
+            if agrees && stream.phase == Phase::Open {
+                self.enter(id, Phase::Parked(until), "idle");
+            }
+            return self.end_stream(id, GoneReason::Draining);
+        }
+        if !agrees {
             return;
         }
         match stream.phase {
