@@ -119,7 +119,7 @@ impl Task {
         let mut writing = Box::pin(write(sink, queue));
         let ended = tokio::select! {
             detail = self.read(&mut stream) => Some(detail),
-            result = &mut writing => result.err().map(describe),
+            result = &mut writing => Some(result.map_or_else(describe, |()| "closed".to_owned())),
             _ = dropped => None,
         };
         let detail = match ended {
