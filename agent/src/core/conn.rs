@@ -58,6 +58,11 @@ impl Agent {
         }
     }
 
+    /// True if the shell was told to close it: nothing may be asked of it any more.
+    pub(super) fn is_closing(&self, conn: ConnId) -> bool {
+        self.conns.get(&conn).is_none_or(|known| known.closing)
+    }
+
     /// Closes both directions at once.
     pub(super) fn close(&mut self, conn: ConnId) {
         let Some(known) = self.conns.get_mut(&conn) else { return };

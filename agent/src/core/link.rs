@@ -129,17 +129,22 @@ impl Link {
 
     /// Adds a frame to what is said next, behind what was held back for it.
     pub(super) fn put(&mut self, frame: impl Into<Frame>) {
-        for gone in self.held.drain(..) {
-            self.out.put(&gone.into());
-        }
+        self.put_held();
         self.out.put(&frame.into());
+    }
+
+    fn put_held(&mut self) {
+        // Nothing but a `go-away` is said before a `welcome`.
+        if self.copy().is_some() {
+            for gone in self.held.drain(..) {
+                self.out.put(&gone.into());
+            }
+        }
     }
 
     /// Adds bytes of a stream, at most one frame's, behind what was held back.
     pub(super) fn put_data(&mut self, id: StreamId, bytes: &[u8]) {
-        for gone in self.held.drain(..) {
-            self.out.put(&gone.into());
-        }
+        self.put_held();
         self.out.put_data(id, bytes);
     }
 

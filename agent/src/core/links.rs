@@ -147,8 +147,14 @@ impl Agent {
     pub(super) fn end_link(&mut self, no: LinkNo, why: Option<(GoAwayReason, &str)>, loss: Loss) {
         if let Some((reason, advice)) = why {
             let advice = Advice::cut(advice);
+            if let Some(link) = self.links.get_mut(&no)
+                && link.copy().is_none()
+            {
+                // What is held back for the `welcome` will never be due.
+                link.held.clear();
+            }
             self.put(no, GoAway { reason, retry_after_ms: 0, advice });
-            self.send(no);
+            self.flush(no);
         }
         if self.links.contains_key(&no) {
             self.closing.insert(no);

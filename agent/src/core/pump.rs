@@ -138,7 +138,7 @@ impl Agent {
     /// Lets the shell read on, if there is room and credit for what comes.
     pub(super) fn read_on(&mut self, id: StreamId) {
         let Some(stream) = self.streams.get(&id) else { return };
-        if stream.database_end.is_some() {
+        if stream.database_end.is_some() || self.is_closing(stream.conn) {
             return;
         }
         let link = stream.owner.and_then(|no| self.links.get(&no));

@@ -7,7 +7,7 @@ use pierhead_wire::tunnel::{Amount, Credit, LinkCredit, StreamId};
 
 use super::Agent;
 use super::io::{LinkNo, Output};
-use super::stream::Phase;
+use super::stream::{DatabaseEnd, Phase};
 
 /// What an input has touched.
 #[derive(Debug, Default)]
@@ -64,6 +64,9 @@ impl Agent {
         }
         let (conn, database) = (stream.conn, stream.database);
         let bytes = std::mem::take(&mut stream.unwritten);
+        if stream.database_end == Some(DatabaseEnd::Closed) {
+            return;
+        }
         let count: usize = bytes.iter().map(bytes::Bytes::len).sum();
         let finish = stream.finish_in && !stream.finished;
         if count > 0 {
@@ -92,6 +95,11 @@ impl Agent {
         if !riding && !link.out.is_empty() {
             self.put_grants(no, true);
         }
+        self.flush(no);
+    }
+
+    /// Sends what is to be said on a link, and nothing more.
+    pub(super) fn flush(&mut self, no: LinkNo) {
         let Some(link) = self.links.get_mut(&no) else { return };
         let database = link.database;
         for message in link.out.take() {

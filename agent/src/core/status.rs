@@ -1,5 +1,7 @@
 //! What the agent counts, for whoever looks inside.
 
+use pierhead_wire::tunnel::{Counters, StreamId};
+
 use super::Agent;
 use super::dial::Database;
 use super::io::{DatabaseNo, LinkNo};
@@ -114,6 +116,12 @@ impl Agent {
         }
         let links = self.links.values().map(link_status).collect();
         Status { databases, links, draining: self.phase != Phase::Running }
+    }
+
+    /// A stream's counters, if it exists.
+    #[must_use]
+    pub fn counters(&self, stream: StreamId) -> Option<Counters> {
+        self.streams.get(&stream).map(|stream| stream.counters)
     }
 }
 

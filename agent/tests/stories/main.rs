@@ -14,6 +14,7 @@ mod copies;
 mod credit;
 mod ending;
 mod links;
+mod monkey;
 mod parking;
 mod shutdown;
 mod stage;
