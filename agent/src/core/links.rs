@@ -147,12 +147,6 @@ impl Agent {
     pub(super) fn end_link(&mut self, no: LinkNo, why: Option<(GoAwayReason, &str)>, loss: Loss) {
         if let Some((reason, advice)) = why {
             let advice = Advice::cut(advice);
-            if let Some(link) = self.links.get_mut(&no)
-                && link.copy().is_none()
-            {
-                // What is held back for the `welcome` will never be due.
-                link.held.clear();
-            }
             self.put(no, GoAway { reason, retry_after_ms: 0, advice });
             self.flush(no);
         }
@@ -200,16 +194,18 @@ impl Agent {
         let Some(link) = self.links.get_mut(&no) else { return };
         let silent_at = link.heard + self.settings.ping_every;
         if link.phase == Phase::Greeted {
-            self.dead(no, "no welcome in time");
-        } else if silent_at > self.now {
-            link.pinged = false;
+            return self.dead(no, "no welcome in time");
+        }
+        if link.pinged.is_some_and(|at| link.heard < at) {
+            return self.dead(no, "no sign of life");
+        }
+        if silent_at > self.now {
+            link.pinged = None;
             self.timers.set(Timer::Link(no), silent_at);
-        } else if !link.pinged {
-            link.pinged = true;
+        } else {
+            link.pinged = Some(self.now);
             self.timers.set(Timer::Link(no), self.now + self.settings.pong_timeout);
             self.emit(Output::Ping { link: no });
-        } else {
-            self.dead(no, "no sign of life");
         }
     }
 
