@@ -67,7 +67,8 @@ pub(super) struct Link {
     /// Streams with credit to give back.
     pub(super) grants: BTreeSet<StreamId>,
     pub(super) heard: Instant,
-    pub(super) pinged: bool,
+    /// When a ping was sent whose answer is awaited.
+    pub(super) pinged: Option<Instant>,
 }
 
 impl Link {
@@ -102,7 +103,7 @@ impl Link {
             ready: VecDeque::new(),
             grants: BTreeSet::new(),
             heard: now,
-            pinged: false,
+            pinged: None,
         }
     }
 

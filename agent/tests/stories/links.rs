@@ -115,6 +115,18 @@ fn a_silent_link_is_pinged_then_left() {
 }
 
 #[test]
+fn an_answer_older_than_the_next_ping_is_due_is_still_an_answer() {
+    let often = Settings { ping_every: Millis(1_000), ..settings(5) };
+    let mut stage = Stage::with(often);
+    stage.bring_up(1, 1, 11);
+    stage.wait(Millis(1_000));
+    stage.wait(Millis(100));
+    stage.give(Input::LinkAlive { link: LinkNo(1) });
+    stage.wait(Millis(10_000));
+    assert_eq!(go_away(&stage.heard(1)), None);
+}
+
+#[test]
 fn a_frame_out_of_place_ends_that_link_alone_and_what_is_parked_stays() {
     let mut stage = Stage::up(5);
     stage.parked(1, 1);
