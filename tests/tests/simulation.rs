@@ -1,15 +1,24 @@
-//! Seeded simulation of the engine, a scripted server, callers and everything between them.
+//! Seeded simulations of the engine and of the agent, with a scripted server, callers and everything
+//! between them.
 //!
 //! `PIERHEAD_SIM_SEED` and `PIERHEAD_SIM_RUNS` choose other schedules than the usual ones, or one
 //! again that failed. See `tests/README.md`, "Simulation".
-#![allow(clippy::panic, clippy::unwrap_used, reason = "a test fails loudly")]
+#![allow(
+    clippy::panic,
+    clippy::print_stdout,
+    clippy::unwrap_used,
+    reason = "a test fails loudly, and a long one says what it did"
+)]
 
 use std::time::Instant;
 
-use pierhead_tests::sim::runner::run_many;
+use pierhead_tests::sim::runner::{POOL, Simulation, TUNNEL, run_many};
 
-/// Schedules of a usual run.
-const RUNS: u64 = 10_000;
+/// Schedules of a usual run of one engine.
+const POOL_RUNS: u64 = 10_000;
+
+/// Schedules of a usual run of objects and agents.
+const TUNNEL_RUNS: u64 = 4_000;
 
 /// Below this many, what the schedules met says nothing.
 const RUNS_FOR_COVERAGE: u64 = 2_000;
@@ -25,41 +34,92 @@ fn setting(name: &str, default: u64) -> u64 {
 }
 
 #[test]
-fn rules_hold_in_every_schedule() {
-    let (seed, runs) = (setting("PIERHEAD_SIM_SEED", SEED), setting("PIERHEAD_SIM_RUNS", RUNS));
-    println!("simulation: {runs} schedules from seed {seed}");
+fn pool_rules_hold_in_every_schedule() {
+    rules_hold(POOL, POOL_RUNS);
+}
+
+#[test]
+fn tunnel_rules_hold_in_every_schedule() {
+    rules_hold(TUNNEL, TUNNEL_RUNS);
+}
+
+fn rules_hold(world: Simulation, runs: u64) {
+    let (seed, runs) = (setting("PIERHEAD_SIM_SEED", SEED), setting("PIERHEAD_SIM_RUNS", runs));
+    println!("simulation of the {}: {runs} schedules from seed {seed}", world.test);
     let start = Instant::now();
-    let coverage = run_many(seed, runs).unwrap_or_else(|failure| panic!("{failure}"));
+    let coverage = run_many(world, seed, runs).unwrap_or_else(|failure| panic!("{failure}"));
     println!("{coverage}{runs} schedules in {:.1} s", start.elapsed().as_secs_f64());
-    let missing = coverage.missing();
+    let missing = coverage.missing(world.must_happen);
     assert!(
         runs < RUNS_FOR_COVERAGE || missing.is_empty(),
         "the schedules no longer meet: {missing:?}"
     );
 }
 
-/// The test of the test: bugs planted in the engine must be found.
+/// The test of the test: planted bugs must be found.
 #[cfg(sabotage)]
-#[test]
-fn planted_bugs_are_found() {
-    use pierhead_engine::sabotage::{self, Bug};
+mod planted {
+    use pierhead_agent::core::sabotage as agent;
+    use pierhead_engine::sabotage as engine;
+
+    use super::{POOL, SEED, Simulation, TUNNEL, run_many, setting};
 
     /// Schedules within which each bug must be found.
     const BUDGET: u64 = 2_000;
 
-    let seed = setting("PIERHEAD_SIM_SEED", SEED);
-    sabotage::set(None);
-    if let Err(failure) = run_many(seed, 300) {
-        panic!("no bug is planted, and yet: {failure}");
+    /// Schedules that must be right while nothing is planted.
+    const RIGHT: u64 = 300;
+
+    #[test]
+    fn planted_bugs_of_the_engine_are_found() {
+        let seed = setting("PIERHEAD_SIM_SEED", SEED);
+        for world in [POOL, TUNNEL] {
+            right(world, seed);
+        }
+        for bug in engine::Bug::ALL {
+            engine::set(Some(bug));
+            let world = world_of(bug);
+            found(world, seed, &format!("{bug:?}"));
+            engine::set(None);
+        }
     }
-    for bug in Bug::ALL {
-        sabotage::set(Some(bug));
-        let result = run_many(seed, BUDGET);
-        sabotage::set(None);
-        match result {
-            Ok(_) => panic!("{bug:?} was not found in {BUDGET} schedules"),
+
+    #[test]
+    fn planted_bugs_of_the_agent_are_found() {
+        let seed = setting("PIERHEAD_SIM_SEED", SEED);
+        for bug in agent::Bug::ALL {
+            agent::set(Some(bug));
+            found(TUNNEL, seed, &format!("{bug:?} (agent)"));
+            agent::set(None);
+        }
+    }
+
+    fn world_of(bug: engine::Bug) -> Simulation {
+        match bug {
+            engine::Bug::ReleaseBeforeReset
+            | engine::Bug::RetryAfterSend
+            | engine::Bug::SkipReset
+            | engine::Bug::FreeSeatEarly
+            | engine::Bug::CompletedOnLoss => POOL,
+            engine::Bug::ParkHalfSent
+            | engine::Bug::StaleStatement
+            | engine::Bug::OpenBeforeSettled
+            | engine::Bug::OtherConfiguration
+            | engine::Bug::CreditLeak => TUNNEL,
+        }
+    }
+
+    fn right(world: Simulation, seed: u64) {
+        if let Err(failure) = run_many(world, seed, RIGHT) {
+            panic!("no bug is planted, and yet: {failure}");
+        }
+    }
+
+    fn found(world: Simulation, seed: u64, bug: &str) {
+        match run_many(world, seed, BUDGET) {
+            Ok(_) => panic!("{bug} was not found in {BUDGET} schedules"),
             Err(found) => println!(
-                "{bug:?}: found in schedule {} by rule {:?}: {}",
+                "{bug}: found in schedule {} by rule {:?}: {}",
                 found.runs, found.violation.rule, found.violation.detail
             ),
         }

@@ -6,6 +6,9 @@
 //! same script runs on a fresh backend of its own, undisturbed ([`expect`]), and the answer is
 //! compared with that, message by message; what was committed is compared with what was told.
 //!
+//! Two worlds stand on this: [`world`] has one engine and opens streams outwards; in [`tunnel`]
+//! agents dial in, objects sleep, wake, die and exist twice, and sessions outlive all that.
+//!
 //! [`runner`] runs many schedules and, when one breaks a rule, tells which seed repeats it.
 //! [`coverage`] counts what happened, so that a simulation that has gone stale is noticed.
 #![allow(
@@ -15,6 +18,8 @@
     reason = "test code: a broken simulation must fail loudly, with its seed"
 )]
 
+mod answer;
+mod caller;
 pub mod coverage;
 pub mod expect;
 pub mod message;
@@ -22,4 +27,16 @@ pub mod rng;
 pub mod runner;
 pub mod script;
 pub mod server;
+pub mod tunnel;
 pub mod world;
+
+/// A rule was broken.
+#[derive(Clone, Debug)]
+pub struct Violation {
+    /// Which.
+    pub rule: &'static str,
+    /// How.
+    pub detail: String,
+    /// What happened before, if it was recorded.
+    pub trace: Vec<String>,
+}

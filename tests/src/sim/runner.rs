@@ -2,12 +2,33 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use super::coverage::Coverage;
-use super::world::{self, Violation};
+use super::coverage::{self, Coverage};
+use super::{Violation, tunnel, world};
+
+/// A world to run schedules of.
+#[derive(Clone, Copy, Debug)]
+pub struct Simulation {
+    /// The test that runs it.
+    pub test: &'static str,
+    /// Runs the schedule of a seed, with or without a trace.
+    run: fn(u64, bool) -> Result<Coverage, Box<Violation>>,
+    /// What a long run must meet.
+    pub must_happen: &'static [&'static str],
+}
+
+/// One engine against a scripted server.
+pub const POOL: Simulation =
+    Simulation { test: "pool", run: world::run, must_happen: &coverage::MUST_HAPPEN };
+
+/// Objects and agents, with links between them.
+pub const TUNNEL: Simulation =
+    Simulation { test: "tunnel", run: tunnel::run, must_happen: &tunnel::MUST_HAPPEN };
 
 /// A schedule that broke a rule.
 #[derive(Debug)]
 pub struct Failure {
+    /// The world's test.
+    pub test: &'static str,
     /// The seed that repeats it.
     pub seed: u64,
     /// Schedules that ran, with this one.
@@ -26,8 +47,8 @@ impl std::fmt::Display for Failure {
         write!(
             f,
             "again: PIERHEAD_SIM_SEED={} PIERHEAD_SIM_RUNS=1 \
-             cargo test -p pierhead-tests --test simulation -- --nocapture",
-            self.seed
+             cargo test -p pierhead-tests --test simulation {}_rules -- --nocapture",
+            self.seed, self.test
         )
     }
 }
@@ -36,14 +57,14 @@ impl std::fmt::Display for Failure {
 ///
 /// # Errors
 /// The first schedule that breaks a rule, run a second time for its trace.
-pub fn run_many(base: u64, runs: u64) -> Result<Coverage, Box<Failure>> {
+pub fn run_many(world: Simulation, base: u64, runs: u64) -> Result<Coverage, Box<Failure>> {
     let mut coverage = Coverage::default();
     for index in 0..runs {
         let seed = base.wrapping_add(index);
-        match run_one(seed, false) {
+        match run_one(world, seed, false) {
             Ok(run) => coverage.merge(&run),
             Err(first) => {
-                let violation = match run_one(seed, true) {
+                let violation = match run_one(world, seed, true) {
                     Err(again) => again,
                     Ok(_) => Box::new(Violation {
                         rule: "determinism",
@@ -52,15 +73,20 @@ pub fn run_many(base: u64, runs: u64) -> Result<Coverage, Box<Failure>> {
                     }),
                 };
                 let violation = *violation;
-                return Err(Box::new(Failure { seed, runs: index + 1, violation }));
+                return Err(Box::new(Failure {
+                    test: world.test,
+                    seed,
+                    runs: index + 1,
+                    violation,
+                }));
             }
         }
     }
     Ok(coverage)
 }
 
-fn run_one(seed: u64, traced: bool) -> Result<Coverage, Box<Violation>> {
-    let run = AssertUnwindSafe(|| world::run(seed, traced));
+fn run_one(world: Simulation, seed: u64, traced: bool) -> Result<Coverage, Box<Violation>> {
+    let run = AssertUnwindSafe(|| (world.run)(seed, traced));
     catch_unwind(run).unwrap_or_else(|panic| {
         let text = panic.downcast_ref::<String>().map(String::as_str);
         let text = text.or_else(|| panic.downcast_ref::<&str>().copied());
@@ -78,12 +104,12 @@ mod tests {
 
     #[test]
     fn a_seed_is_a_schedule() {
-        for seed in 0..20 {
-            let [first, second] = [false, true].map(|traced| world::run(seed, traced));
+        for (world, seed) in [POOL, TUNNEL].into_iter().flat_map(|w| (0..20).map(move |s| (w, s))) {
+            let [first, second] = [false, true].map(|traced| (world.run)(seed, traced));
             let counts = |run: Result<Coverage, Box<Violation>>| {
                 run.map(|coverage| coverage.to_string()).map_err(|v| v.detail)
             };
-            assert_eq!(counts(first), counts(second), "seed {seed}");
+            assert_eq!(counts(first), counts(second), "{world:?}, seed {seed}");
         }
     }
 }

@@ -20,6 +20,8 @@ pub struct Backend {
     pub process: i32,
     /// The secret of its cancel key.
     pub secret: i32,
+    /// The database it was asked for.
+    pub database: String,
     pub(super) phase: Phase,
     pub(super) input: Vec<u8>,
     pub(super) output: Vec<u8>,
@@ -102,6 +104,7 @@ impl Backend {
         Self {
             process,
             secret: i32::from_be_bytes([salt[0], salt[1], salt[2], salt[3]]),
+            database: String::new(),
             phase: Phase::Start,
             input: Vec::new(),
             output: Vec::new(),
@@ -173,6 +176,12 @@ impl Backend {
         matches!(self.phase, Phase::Ready)
     }
 
+    /// Whether it has one of the database's places.
+    #[must_use]
+    pub fn has_place(&self) -> bool {
+        self.counted
+    }
+
     /// Whether it waits for a request with nothing begun.
     #[must_use]
     pub fn is_idle(&self) -> bool {
@@ -182,6 +191,11 @@ impl Backend {
             && self.copying.is_none()
             && !self.skipping
             && self.session.status() == b'I'
+    }
+
+    /// Prepares a statement that nobody asked for, as an earlier release of its client may have.
+    pub fn leave_statement(&mut self, name: &str, text: &str) {
+        self.session.statements.insert(name.to_owned(), text.to_owned());
     }
 
     /// Whether COPY waits for data, and if so, whether a simple query began it.

@@ -32,6 +32,8 @@ pub(super) enum Command {
     CopyOut(usize, String),
     /// `discard all`.
     DiscardAll,
+    /// `deallocate all`: forgets the named statements.
+    DeallocateAll,
     /// Nothing at all.
     Empty,
     /// Anything else: a syntax error.
@@ -82,6 +84,7 @@ impl Command {
             "copy" if rest.contains(&"stdin") => Self::CopyIn,
             "copy" => Self::CopyOut(number(1) as usize, word(2)),
             "discard" => Self::DiscardAll,
+            "deallocate" => Self::DeallocateAll,
             "select" | "create" => {
                 let tag = if first == "select" { "SELECT 1" } else { "CREATE TABLE" };
                 Self::Leave { tag, name: word(1), value: word(2) }

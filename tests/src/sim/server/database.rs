@@ -50,6 +50,10 @@ pub struct Seen {
     pub refused_full: u64,
     /// `discard all` that took effect.
     pub discards: u64,
+    /// `deallocate all`.
+    pub purges: u64,
+    /// Messages that no client of ours may send.
+    pub garbage: u64,
     /// `rollback` outside of a client's statements cannot be told apart; all of them.
     pub rollbacks: u64,
     /// Statements that a cancel ended.

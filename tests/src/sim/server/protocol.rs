@@ -55,6 +55,7 @@ impl Backend {
             b'H' | b'd' | b'c' | b'f' => {}
             b'X' => self.end(db),
             _ => {
+                db.seen.garbage += 1;
                 put_report(&mut self.output, b'E', "FATAL", "08P01", "invalid message type");
                 self.end(db);
             }

@@ -101,6 +101,11 @@ impl Session {
                 tag(out, "ROLLBACK")
             }
             Command::DiscardAll => self.discard(db, how, out),
+            Command::DeallocateAll => {
+                db.seen.purges += 1;
+                self.statements.retain(|name, _| name.is_empty());
+                tag(out, "DEALLOCATE ALL")
+            }
             Command::Empty => {
                 put(out, b'I', |_| {});
                 Done::Replied
@@ -158,6 +163,7 @@ impl Session {
             | Command::Commit
             | Command::Rollback
             | Command::DiscardAll
+            | Command::DeallocateAll
             | Command::Empty
             | Command::Unknown => {
                 self.fail("42601", "syntax error", out);

@@ -23,7 +23,10 @@ impl Backend {
                 self.phase = Phase::Ended;
             }
             STARTUP_CODE => self.greet(db, &packet[8..]),
-            _ => self.refuse(db, "0A000", "unsupported frontend protocol"),
+            _ => {
+                db.seen.garbage += 1;
+                self.refuse(db, "0A000", "unsupported frontend protocol");
+            }
         }
         true
     }
@@ -35,6 +38,8 @@ impl Backend {
             let value = take_cstr(&mut parameters);
             if name == "user" {
                 user = value;
+            } else if name == "database" {
+                self.database = value;
             }
         }
         if db.starting {

@@ -7,9 +7,9 @@ use pierhead_engine::limits::{ANSWER_UNTAKEN_MAX, ANSWER_WHOLE_MAX, READ_WINDOW}
 use pierhead_wire::envelope::{Options, Request, RequestId};
 
 use super::World;
-use super::client::Client;
 use super::events::Event;
 use super::net::PIECE_MAX;
+use crate::sim::caller::Caller;
 use crate::sim::expect::Expected;
 use crate::sim::script::{self, Kind, Script, Taste};
 
@@ -52,7 +52,7 @@ impl World {
             protocol: Bytes::from(script.protocol.clone()),
         };
         let request = request.encode().freeze();
-        self.clients.push(Client::new(script, expected, request));
+        self.clients.push(Caller::new(script, expected, request));
         self.after(wait, Event::Come);
         self.clients.len() - 1
     }
@@ -92,7 +92,7 @@ impl World {
                 }
             }
         }
-        let mut client = Client::new(script, expected, request.freeze());
+        let mut client = Caller::new(script, expected, request.freeze());
         if client.expected.is_none() {
             client.script.inserts.clear();
         }

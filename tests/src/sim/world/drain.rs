@@ -10,6 +10,7 @@ use pierhead_engine::limits::{CANCELS_IN_FLIGHT_MAX, OPENS_IN_FLIGHT_MAX};
 use super::World;
 use super::events::{Event, describe_output};
 use super::stream::{Life, Purpose, Stream};
+use crate::sim::caller::Caller;
 use crate::sim::server::{Backend, CANCEL_CODE, STARTUP_CODE};
 
 /// Milliseconds between a grant and the request's being sent: the probe, a late timer, the clock.
@@ -261,7 +262,7 @@ impl World {
 
     fn obey_probe(&mut self, id: ClientId, drained: &mut Drained) {
         let index = id.0 as usize - 1;
-        if !self.clients.get(index).is_some_and(super::Client::is_open) {
+        if !self.clients.get(index).is_some_and(Caller::is_open) {
             return self.broken("2 one life", format!("a probe of {id}, which is finished"));
         }
         let client = &mut self.clients[index];

@@ -8,6 +8,7 @@ use super::events::Event;
 use super::net::PIECE_MAX;
 use super::stream::{Life, Stream};
 use super::{Road, World};
+use crate::sim::caller::Caller;
 use crate::sim::server::Mischief;
 
 /// Kinds of faults.
@@ -174,7 +175,7 @@ impl World {
                 | Mischief::ExtraRow
                 | Mischief::ExtraError
         );
-        let open = |id: Option<u64>, clients: &[super::Client]| {
+        let open = |id: Option<u64>, clients: &[Caller]| {
             id.is_some_and(|id| clients[id as usize - 1].outcome.is_none())
         };
         let idle: Vec<u64> = self

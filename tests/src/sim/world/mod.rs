@@ -4,7 +4,6 @@
 //! which they were made. All chance comes from one seed, so a seed is a schedule.
 
 mod callers;
-mod client;
 mod drain;
 mod events;
 mod faults;
@@ -20,10 +19,11 @@ use pierhead_engine::Engine;
 use pierhead_engine::io::Input;
 use pierhead_engine::time::{Deadline, Instant};
 
-use self::client::Client;
 use self::events::Event;
 use self::plan::Plan;
 use self::stream::Stream;
+use super::Violation;
+use super::caller::Caller;
 use super::coverage::Coverage;
 use super::rng::Rng;
 use super::server::database::Database;
@@ -37,17 +37,6 @@ const STEPS_MAX: u64 = 20_000;
 /// Events of the trace that a failure shows.
 const TRACE_LENGTH: usize = 60;
 
-/// A rule was broken.
-#[derive(Clone, Debug)]
-pub struct Violation {
-    /// Which.
-    pub rule: &'static str,
-    /// How.
-    pub detail: String,
-    /// What happened before, if it was recorded.
-    pub trace: Vec<String>,
-}
-
 /// One schedule.
 pub struct World {
     now: u64,
@@ -58,7 +47,7 @@ pub struct World {
     events: BTreeMap<(u64, u64), Event>,
     made: u64,
     streams: BTreeMap<u64, Stream>,
-    clients: Vec<Client>,
+    clients: Vec<Caller>,
     came: usize,
     /// When the shell will wake the engine: for its active deadline, and for the other kind.
     alarms: [Option<Alarm>; 2],

@@ -7,6 +7,7 @@ use pierhead_engine::io::{Input, Refusal, RefusalKind};
 use super::events::Event;
 use super::stream::Life;
 use super::{Road, World};
+use crate::sim::caller::Caller;
 
 /// The most bytes that travel together.
 pub(super) const PIECE_MAX: usize = 256 * 1024;
@@ -178,7 +179,7 @@ impl World {
         self.coverage.add(if hit { "cancel: hit" } else { "cancel: missed" });
         self.note(|_| format!("  cancel reached stream {id}, hit {hit}, client {victim:?}"));
         if let Some(client) = victim
-            && self.clients.get(client as usize - 1).is_some_and(super::Client::is_open)
+            && self.clients.get(client as usize - 1).is_some_and(Caller::is_open)
         {
             self.broken(
                 "7 cancel",

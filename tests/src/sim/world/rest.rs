@@ -2,6 +2,7 @@
 
 use super::World;
 use super::stream::Life;
+use crate::sim::caller::Caller;
 use pierhead_wire::envelope::Status;
 
 /// How long after the faults everybody must have been answered: longer than every timeout of the
@@ -67,7 +68,7 @@ impl World {
         if let Some(deadline) = self.engine.poll_timeout().active {
             return self.broken("liveness", format!("{deadline:?} is set at rest {when}"));
         }
-        if let Some(index) = self.clients.iter().position(super::Client::is_open) {
+        if let Some(index) = self.clients.iter().position(Caller::is_open) {
             let detail = format!("client {} has no answer {when}", index + 1);
             return self.broken("liveness", detail);
         }

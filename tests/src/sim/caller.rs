@@ -3,12 +3,12 @@
 use bytes::Bytes;
 use pierhead_wire::envelope::{AnswerReader, Outcome, Record};
 
-use crate::sim::expect::Expected;
-use crate::sim::script::Script;
+use super::expect::Expected;
+use super::script::Script;
 
 /// One caller.
 #[derive(Debug)]
-pub(super) struct Client {
+pub(super) struct Caller {
     /// What it asks for.
     pub(super) script: Script,
     /// The answer to expect; `None` if it must be refused.
@@ -49,7 +49,7 @@ pub(super) struct Client {
     reader: AnswerReader,
 }
 
-impl Client {
+impl Caller {
     /// A client that has not come yet.
     #[must_use]
     pub(super) fn new(script: Script, expected: Option<Expected>, request: Bytes) -> Self {

@@ -1,0 +1,190 @@
+//! What is said on links, seen from the whole world: who drives what, and which copy counts.
+#![allow(clippy::wildcard_enum_match_arm, reason = "it listens for some of the frames")]
+
+use std::collections::BTreeSet;
+
+use bytes::Bytes;
+use pierhead_wire::tunnel::{Frame, Frames, GoAwayReason, GoneReason, StreamId};
+
+use super::World;
+use super::conn::Owner;
+use super::link::End;
+
+/// What must ride ahead of the first request after an adoption.
+const PURGE: &[u8] = b"Q\0\0\0\x13DEALLOCATE ALL\0";
+
+/// How long an answer to `wake` may be missing before the link is cut, and a late timer.
+const HERE_MAX: u64 = 2_000 + 50;
+
+fn frames(message: &Bytes) -> Vec<Frame> {
+    Frames::new(message.clone()).into_iter().flatten().map_while(Result::ok).collect()
+}
+
+impl World {
+    pub(super) fn object_says(&mut self, id: u64, message: &Bytes) {
+        for frame in frames(message) {
+            let Some(link) = self.links.get_mut(&id) else { return };
+            if let Err((rule, detail)) = link.monitor.object_says(&frame) {
+                return self.broken(rule, format!("link {id}: {detail}"));
+            }
+            self.cover_object(&frame);
+            match &frame {
+                Frame::Open(open) => self.check_purge(id, open.stream, None),
+                Frame::Adopt(adopt) if !adopt.bytes.0.is_empty() => {
+                    self.check_purge(id, adopt.stream, Some(&adopt.bytes.0));
+                }
+                Frame::Data(data) => self.check_purge(id, data.stream, Some(&data.bytes.0)),
+                _ => {}
+            }
+        }
+    }
+
+    fn cover_object(&mut self, frame: &Frame) {
+        let name = match frame {
+            Frame::Adopt(adopt) if adopt.bytes.0.is_empty() => "object: adopts for later",
+            Frame::Adopt(_) => "object: adopts with a request",
+            Frame::Release(_) => "object: releases",
+            Frame::ListParked(_) => "object: lists",
+            Frame::Wake(_) => "object: says wake",
+            Frame::Park(_) => "object: parks",
+            Frame::Cancel(_) => "object: cancels",
+            Frame::Reset(_) => "object: resets",
+            Frame::Credit(_) => "object: grants",
+            Frame::GoAway(bye) if bye.reason == GoAwayReason::Liveness => {
+                "object: cuts a link without a sign of life"
+            }
+            Frame::GoAway(bye) if bye.reason == GoAwayReason::Replaced => {
+                "object: ends a replaced link"
+            }
+            _ => return,
+        };
+        self.coverage.add(name);
+    }
+
+    /// Bytes of another life than the last begin with the purge of statement names.
+    fn check_purge(&mut self, id: u64, stream: StreamId, bytes: Option<&Bytes>) {
+        let Some(link) = self.links.get(&id) else { return };
+        let Some(life) = link.known else { return };
+        let key = (link.slot, link.process, stream);
+        let before = self.drivers.insert(key, life);
+        let Some(bytes) = bytes else { return };
+        if before.is_some_and(|before| before != life) && !bytes.starts_with(PURGE) {
+            let detail = format!("{stream:?} changes its object, and nothing is purged");
+            self.broken("purge", detail);
+        }
+    }
+
+    pub(super) fn object_hears(&mut self, id: u64, message: &Bytes) {
+        let Some(link) = self.links.get_mut(&id) else { return };
+        for frame in frames(message) {
+            link.monitor.object_hears(&frame);
+        }
+    }
+
+    pub(super) fn agent_says(&mut self, id: u64, message: &Bytes) {
+        for frame in frames(message) {
+            let Some(link) = self.links.get_mut(&id) else { return };
+            if let Err((rule, detail)) = link.monitor.agent_says(&frame) {
+                return self.broken(rule, format!("link {id}: {detail}"));
+            }
+            let name = match &frame {
+                Frame::Offer(offer) if !offer.streams.is_empty() => {
+                    if offer.number == 0 {
+                        "agent: offers"
+                    } else {
+                        "agent: answers a list"
+                    }
+                }
+                Frame::Gone(gone) => match gone.reason {
+                    GoneReason::Unknown => "gone: unknown",
+                    GoneReason::Idle => "gone: idle for too long",
+                    GoneReason::Expired => "gone: total time over",
+                    GoneReason::Database => "gone: ended by the database",
+                    GoneReason::Counters => "gone: other counters",
+                    GoneReason::Released => "gone: released",
+                    GoneReason::Reset => "gone: reset",
+                    _ => "gone: for another reason",
+                },
+                Frame::Refused(_) => "agent: refuses",
+                Frame::Cancelled(done) if done.proved => "agent: proves a cancel",
+                Frame::Cancelled(_) => "agent: cannot prove a cancel",
+                Frame::GoAway(bye) if bye.reason == GoAwayReason::StaleCopy => {
+                    "agent: leaves a stale copy"
+                }
+                Frame::LinkCredit(_) => "agent: grants",
+                _ => continue,
+            };
+            self.coverage.add(name);
+        }
+    }
+
+    pub(super) fn agent_hears(&mut self, id: u64, message: &Bytes) {
+        let Some(link) = self.links.get_mut(&id) else { return };
+        for frame in frames(message) {
+            link.monitor.agent_hears(&frame);
+        }
+    }
+
+    /// The copies at the other ends of an agent's open links.
+    pub(super) fn copies(&self, slot: usize) -> BTreeSet<(u64, u64)> {
+        let process = self.slots[slot].process();
+        let open = || {
+            self.links.values().filter(|l| {
+                l.slot == slot
+                    && Some(l.process) == process
+                    && l.agent == End::Open
+                    && !l.monitor.agent.is_over()
+            })
+        };
+        // A copy that slept says so on one link after the other.
+        let slept: BTreeSet<u64> =
+            open().flat_map(|l| l.monitor.agent.former.iter().copied()).collect();
+        let copies = open().filter_map(|l| l.monitor.agent.copy);
+        copies.filter(|(_, life)| !slept.contains(life)).collect()
+    }
+
+    /// An agent keeps the links of one copy only, the newest.
+    pub(super) fn check_copies(&mut self, slot: usize, before: &BTreeSet<(u64, u64)>) {
+        let after = self.copies(slot);
+        let newest = before.iter().map(|(epoch, _)| *epoch).max();
+        let oldest = after.iter().map(|(epoch, _)| *epoch).min();
+        if after.len() > 1 || oldest.is_some_and(|epoch| Some(epoch) < newest) {
+            let detail = format!("agent {slot} keeps {after:?} of {before:?}");
+            return self.broken("newest copy", detail);
+        }
+        if before.len() > 1 {
+            self.coverage.add("agent: two copies");
+        }
+    }
+
+    /// The cap of an agent holds at the database, whatever links and copies come and go.
+    pub(super) fn check_cap(&mut self, slot: usize) {
+        let process = self.slots[slot].process();
+        let mine = |owner: &Owner| {
+            matches!(owner, Owner::Agent { slot: s, process: p, .. }
+                if *s == slot && Some(*p) == process)
+        };
+        let (now, plan) = (self.now, &self.plan);
+        let count =
+            self.conns.values().filter(|c| mine(&c.owner) && c.is_counted(now, plan)).count();
+        if count > usize::from(self.plan.cap) {
+            let detail = format!("{count} sessions of agent {slot}, its cap is {}", self.plan.cap);
+            self.broken("5 cap", detail);
+        }
+    }
+
+    /// A link on which `wake` is not answered is cut.
+    pub(super) fn check_here(&mut self, site: usize) {
+        let Some(life) = self.sites[site].life() else { return };
+        let late = self.links.iter().find(|(_, l)| {
+            l.site == site
+                && l.known == Some(life)
+                && l.object == End::Open
+                && l.monitor.woke_at.is_some_and(|at| self.now > at + HERE_MAX)
+        });
+        if let Some((id, _)) = late {
+            let detail = format!("link {id} did not answer `wake`, and is still there");
+            self.broken("wake", detail);
+        }
+    }
+}

@@ -1,0 +1,169 @@
+//! What one schedule is like: drawn once from its seed.
+
+use pierhead_agent::core as agent;
+use pierhead_engine::settings::{ResetPolicy, Settings, Way};
+use pierhead_engine::time::Millis;
+
+use super::faults::Fault;
+use crate::sim::rng::Rng;
+use crate::sim::script::Taste;
+use crate::sim::server::auth::Method;
+use crate::sim::server::database::Database;
+
+/// The name under which agents know the database.
+const NAME: &str = "main";
+
+/// One schedule's circumstances.
+#[derive(Clone, Debug)]
+pub(super) struct Plan {
+    /// The pool's settings at the beginning.
+    pub(super) settings: Settings,
+    /// Machines with an agent.
+    pub(super) agents: usize,
+    /// Connections that each of them allows itself.
+    pub(super) cap: u16,
+    /// Links that each of them keeps.
+    pub(super) links: u16,
+    /// What a coordinator may send ahead.
+    pub(super) stream_window: u32,
+    /// See `stream_window`.
+    pub(super) link_window: u32,
+    /// How long parked streams outlive a lost link.
+    pub(super) park_ttl: u64,
+    /// How long an agent waits for a database's end, in milliseconds.
+    pub(super) end_timeout: u64,
+    /// How many clients come.
+    pub(super) clients: u64,
+    /// When the last of them comes and the faults end.
+    pub(super) horizon: u64,
+    /// What they ask for.
+    pub(super) taste: Taste,
+    /// Of a hundred clients, so many name a deadline, are ended by their owner, or die.
+    pub(super) impatient: u64,
+    /// Of a hundred readers of streams, so many are slow.
+    pub(super) slow_readers: u64,
+    /// Greatest delay of a message on a link.
+    pub(super) delay: u64,
+    /// Greatest delay between an agent and the database.
+    pub(super) tcp_delay: u64,
+    /// Greatest delay of making a connection.
+    pub(super) open_delay: u64,
+    /// In a hundred chunks, so many are a single byte long, and so many are cut anywhere.
+    pub(super) crumbs: u64,
+    /// In a hundred writes, so many are taken late.
+    pub(super) late_accepts: u64,
+    /// Milliseconds between faults; 0 for none.
+    pub(super) fault_every: u64,
+    /// The kind of most faults.
+    pub(super) favourite: Option<Fault>,
+    /// In a hundred connections, so many are refused, and so many hang.
+    pub(super) refused: u64,
+    /// See `refused`.
+    pub(super) hanging: u64,
+    /// In a hundred dials, so many are refused.
+    pub(super) dials_refused: u64,
+    /// How soon an idle object sleeps, in milliseconds.
+    pub(super) doze: [u64; 3],
+    /// Of a hundred lives, so many begin with another configuration.
+    pub(super) reconfigured: u64,
+    /// Copies have one storage.
+    pub(super) one_storage: bool,
+}
+
+impl Plan {
+    /// Draws the circumstances.
+    #[must_use]
+    pub(super) fn draw(rng: &mut Rng, db: &mut Database) -> Self {
+        let large = rng.chance(8);
+        let settings = settings(rng);
+        draw_database(rng, db);
+        let window = rng.pick(&[1 << 20, 64 * 1024, 4_000, 700]);
+        Self {
+            agents: rng.pick(&[1, 1, 2]),
+            cap: u16::try_from(rng.size(1, settings.pool_size + 1)).unwrap_or(1),
+            links: rng.pick(&[1, 1, 2]),
+            stream_window: window,
+            link_window: window * rng.pick(&[1, 2, 4]),
+            park_ttl: rng.pick(&[2_000, 60_000, 60_000]),
+            end_timeout: rng.pick(&[1_000, 10_000]),
+            clients: rng.within(3, 24),
+            horizon: rng.pick(&[2_000, 6_000, 20_000, 60_000]),
+            taste: Taste {
+                large: if large { 30 } else { 0 },
+                slow: rng.pick(&[0, 5, 25]),
+                slow_ms: rng.pick(&[20, 400, 5_000]),
+            },
+            impatient: rng.pick(&[0, 10, 40]),
+            slow_readers: rng.pick(&[0, 50, 100]),
+            delay: rng.pick(&[0, 5, 40, 40, 300]),
+            tcp_delay: rng.pick(&[0, 1, 5, 40]),
+            open_delay: rng.pick(&[0, 3, 30, 400]),
+            crumbs: if large { 0 } else { rng.pick(&[0, 0, 10, 60]) },
+            late_accepts: rng.pick(&[0, 10, 50]),
+            fault_every: rng.pick(&[0, 2_000, 500, 80]),
+            favourite: rng.chance(50).then(|| {
+                rng.pick(&[
+                    Fault::CutLink,
+                    Fault::CutLink,
+                    Fault::CutConn,
+                    Fault::Evict,
+                    Fault::Crash,
+                    Fault::KillAgent,
+                    Fault::Split,
+                    Fault::KillBackend,
+                ])
+            }),
+            refused: rng.pick(&[0, 0, 5, 40]),
+            hanging: rng.pick(&[0, 0, 5]),
+            dials_refused: rng.pick(&[0, 0, 20]),
+            doze: rng.pick(&[[1, 10, 100], [300, 600, 2_000], [10_000, 10_000, 10_000]]),
+            reconfigured: rng.pick(&[0, 0, 30]),
+            one_storage: rng.chance(60),
+            settings,
+        }
+    }
+
+    /// The settings of the agent on this machine.
+    pub(super) fn agent(&self, slot: usize) -> agent::Settings {
+        let database =
+            agent::DatabaseSettings { name: NAME.into(), cap: self.cap, links: self.links };
+        agent::Settings {
+            park_ttl: agent::Millis(self.park_ttl),
+            end_timeout: agent::Millis(self.end_timeout),
+            stream_window: self.stream_window,
+            link_window: self.link_window,
+            verbose: true,
+            ..agent::Settings::new(&format!("machine {slot}"), "sim", vec![database])
+        }
+    }
+}
+
+fn settings(rng: &mut Rng) -> Settings {
+    Settings {
+        user: "sim".into(),
+        password: Some("geheim".into()),
+        database: "sim".into(),
+        name: NAME.into(),
+        pool_size: rng.size(1, 6),
+        max_waiters: rng.pick(&[4, 30]),
+        wait_timeout: Millis(rng.pick(&[1_500, 10_000, 10_000])),
+        query_timeout: Millis(rng.pick(&[300, 3_000, 30_000, 30_000])),
+        connect_timeout: Millis(rng.pick(&[2_000, 10_000])),
+        idle_timeout: Millis(rng.pick(&[5_000, 60_000, 600_000])),
+        max_lifetime: Millis(rng.pick(&[10_000, 1_800_000, 1_800_000])),
+        tunnel_wait: Millis(rng.pick(&[100, 5_000, 5_000])),
+        reset: rng.pick(&[ResetPolicy::Detected, ResetPolicy::Always]),
+        ways: if rng.chance(75) { vec![Way::Agent] } else { vec![Way::Agent, Way::Direct] },
+        verbose: true,
+        ..Settings::default()
+    }
+}
+
+fn draw_database(rng: &mut Rng, db: &mut Database) {
+    db.user = "sim".into();
+    db.password = "geheim".into();
+    db.auth = rng.pick(&[Method::Trust, Method::Cleartext, Method::Md5, Method::Scram(3)]);
+    db.refuses_late = rng.chance(50);
+    db.loses_sync = rng.chance(30);
+    db.discard_fails_in_transaction = rng.chance(70);
+}
