@@ -31,7 +31,7 @@ pub(super) struct Copy {
     pub(super) object_life: u64,
 }
 
-#[derive(Debug)]
+/// One link. Not `Debug`: it holds bytes of sessions.
 pub(super) struct Link {
     pub(super) no: LinkNo,
     pub(super) database: DatabaseNo,

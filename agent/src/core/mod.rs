@@ -9,6 +9,7 @@
 //! - every buffer is bounded by credit, every list by [`limits`].
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::fmt;
 
 use pierhead_wire::tunnel::{AgentLife, Frame, StreamId};
 
@@ -55,7 +56,6 @@ use stream::Stream;
 use timers::{Timer, Timers};
 
 /// One agent process.
-#[derive(Debug)]
 pub struct Agent {
     now: Instant,
     settings: Settings,
@@ -205,5 +205,12 @@ impl Agent {
         let (link, database) = (stream.owner, stream.database);
         let text = format!("stream {}.{}: {}", id.link, id.index, text());
         self.log(Level::Debug, link, Some(database), text);
+    }
+}
+
+/// Without what it carries, which is other people's.
+impl fmt::Debug for Agent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Agent").field(&self.status()).finish()
     }
 }

@@ -4,7 +4,7 @@ use bytes::{Bytes, BytesMut};
 use pierhead_wire::limits::{TUNNEL_DATA_BYTES_MAX, TUNNEL_MESSAGE_BYTES_MAX};
 use pierhead_wire::tunnel::{Frame, StreamId, put_data};
 
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(super) struct Outbox {
     full: Vec<Bytes>,
     open: BytesMut,

@@ -94,8 +94,7 @@ pub(super) struct Description {
     pub(super) blob: Blob<TUNNEL_BLOB_BYTES_MAX>,
 }
 
-/// One stream.
-#[derive(Debug)]
+/// One stream. Not `Debug`: it holds bytes of sessions.
 pub(super) struct Stream {
     pub(super) id: StreamId,
     pub(super) database: DatabaseNo,
