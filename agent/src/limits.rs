@@ -7,9 +7,9 @@ use std::time::Duration;
 /// answer within a few seconds.
 pub(crate) const DIAL_TIMEOUT: Duration = Duration::from_secs(15);
 
-/// Connecting to a database, over all its addresses. What the coordinator waits for an `opened`
-/// is as long.
-pub(crate) const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+/// Connecting to one host, over all its addresses. Below the core's own limit of 10 s, so that the
+/// log and the coordinator hear what it was that did not answer.
+pub(crate) const CONNECT_TIMEOUT: Duration = Duration::from_secs(8);
 
 /// After `CloseLink`: how long what is queued may take to leave before the link is cut.
 pub(crate) const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);

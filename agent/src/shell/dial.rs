@@ -115,10 +115,9 @@ impl Dial {
         let status = answer.status();
         let token = format!("PIERHEAD_DB_{}_AGENT_TOKEN", self.database.to_ascii_uppercase());
         let advice = match status {
-            StatusCode::UNAUTHORIZED => format!(
-                "the token or the database's name is not known there; {token} must be what the \
-                 Worker's secret of the same name holds, or {token}_NEXT"
-            ),
+            StatusCode::UNAUTHORIZED => {
+                format!("what {token} holds is no token of this database there")
+            }
             StatusCode::FORBIDDEN => "something in front of the Worker refuses this program; \
                 give the headers it asks for in PIERHEAD_AGENT_HEADERS"
                 .to_owned(),
@@ -126,11 +125,10 @@ impl Dial {
                 URL of Pierhead's Worker, with its path if it has one"
                 .to_owned(),
             status if status.is_redirection() => {
-                let to = answer.headers().get(LOCATION).map_or("elsewhere", |_| "to");
-                let location = redirected_to(answer).unwrap_or_default();
                 return Refused::denied(format!(
-                    "{host} redirects {to} {location} ({}): give the URL that is meant in \
-                     PIERHEAD_URL, or the headers that a login asks for in PIERHEAD_AGENT_HEADERS",
+                    "{host} redirects to {} ({}): if that asks for a login, give its headers in \
+                     PIERHEAD_AGENT_HEADERS",
+                    redirected_to(answer).as_deref().unwrap_or("an unknown place"),
                     status.as_u16()
                 ));
             }
