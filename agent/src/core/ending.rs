@@ -111,6 +111,11 @@ impl Agent {
         let Some(link) = self.links.get_mut(&no) else { return };
         link.forget(gone.stream);
         if !link.said.insert(gone.stream) {
+            // Whoever asks about it again is awake: what was held back is due.
+            if link.held.iter().any(|held| held.stream == gone.stream) {
+                link.put_held();
+                self.changed.link(no);
+            }
             return;
         }
         let streams = &self.streams;

@@ -134,7 +134,8 @@ impl Link {
         self.out.put(&frame.into());
     }
 
-    fn put_held(&mut self) {
+    /// Says what was held back.
+    pub(super) fn put_held(&mut self) {
         // Nothing but a `go-away` is said before a `welcome`.
         if self.copy().is_some() {
             for gone in self.held.drain(..) {

@@ -162,7 +162,13 @@ impl Agent {
             return Ok(());
         }
         let Some(stream) = self.streams.get_mut(&id) else { return Ok(()) };
-        if stream.finish_in || matches!(stream.phase, Phase::Ending(_)) {
+        if let Phase::Ending(ending) = &mut stream.phase {
+            // The coordinator is awake, and waits to hear what became of this.
+            ending.quiet = false;
+            self.give_back(no, length(&bytes));
+            return Ok(());
+        }
+        if stream.finish_in {
             self.give_back(no, length(&bytes));
             return Ok(());
         }

@@ -1,8 +1,6 @@
 use bytes::Bytes;
 use pierhead_agent::core::{Input, Millis, Output};
-use pierhead_wire::tunnel::{
-    Adopt, Blob, Counters, Describe, Frame, GoneReason, ListParked, Payload, Release,
-};
+use pierhead_wire::tunnel::{Adopt, Blob, Counters, Describe, Frame, GoneReason, Payload, Release};
 
 use super::stage::{
     BLOB, CANCEL, Stage, adopt, bytes_of, data, finished, gone, park, stream, wake, written,
@@ -204,6 +202,17 @@ fn a_request_that_crosses_the_end_of_its_parked_session_was_not_delivered() {
     stage.give(Input::Ended { conn });
     let did = stage.did();
     assert!(written(&did, conn).is_empty());
-    stage.say(1, [Frame::ListParked(ListParked { number: 1 })]);
     assert_eq!(gone(&stage.heard(1)), [(id, GoneReason::Database, true)]);
+}
+
+#[test]
+fn a_request_for_a_session_whose_end_was_held_back_is_told_of_it() {
+    let mut stage = Stage::up(5);
+    let (id, conn) = (stream(1, 1), stage.parked(1, 1));
+    stage.give(Input::Ended { conn });
+    assert!(stage.heard(1).is_empty());
+    stage.say(1, [data(id, b"SELECT 1")]);
+    assert_eq!(gone(&stage.heard(1)), [(id, GoneReason::Database, true)]);
+    stage.say(1, [data(id, b"SELECT 1")]);
+    assert!(gone(&stage.heard(1)).is_empty(), "it is said once");
 }
