@@ -51,19 +51,37 @@ impl Agent {
         let Some(link) = self.links.get(&no) else { return };
         let database = link.database;
         let offered = self.offers(database, Some(no));
-        self.count_offers(database, offered.len());
-        let Ok(pages) = pages(number, &offered) else { return };
+        self.put_offers(no, number, &offered);
+    }
+
+    /// Offers what is nobody's on the newest link of the database that is up, if there is one: a
+    /// link has ended, and no hello may come for a long time.
+    pub(super) fn offer_left(&mut self, database: DatabaseNo) {
+        let up = self.links.values().filter(|link| {
+            link.database == database && link.copy().is_some() && !link.drain_in && !link.drain_out
+        });
+        let Some(link) = up.max_by_key(|link| link.hello) else { return };
+        let (no, known) = (link.no, &link.offered);
+        let mut offered = self.offers(database, None);
+        offered.retain(|item| !known.contains(&item.stream));
+        self.put_offers(no, 0, &offered);
+    }
+
+    fn put_offers(&mut self, no: LinkNo, number: u32, offered: &[Offered]) {
         let Some(link) = self.links.get_mut(&no) else { return };
+        let Ok(pages) = pages(number, offered) else { return };
+        let database = link.database;
         for page in pages {
             link.put(page);
+            self.changed.link(no);
         }
-        for item in &offered {
+        for item in offered {
             link.said.remove(item.stream);
             if !link.streams.contains(&item.stream) {
                 link.offered.insert(item.stream);
             }
         }
-        self.changed.link(no);
+        self.count_offers(database, offered.len());
     }
 
     fn count_offers(&mut self, database: DatabaseNo, count: usize) {

@@ -13,6 +13,7 @@ use super::limits::LINK_STEADY;
 use super::link::{Copy, Link, Phase};
 #[cfg(sabotage)]
 use super::sabotage::{self, Bug};
+use super::shutdown;
 use super::stream;
 use super::time::Millis;
 use super::timers::Timer;
@@ -185,6 +186,9 @@ impl Agent {
             if database.ended.len() > pierhead_wire::limits::TUNNEL_REPLACES_MAX {
                 database.ended.pop_front();
             }
+        }
+        if self.phase == shutdown::Phase::Running {
+            self.offer_left(link.database);
         }
         self.redial(&link, loss);
     }

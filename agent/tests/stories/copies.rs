@@ -1,5 +1,5 @@
 use pierhead_agent::core::{DatabaseSettings, LinkNo, Millis, Output, Settings};
-use pierhead_wire::tunnel::{Frame, GoAwayReason, GoneReason, ListParked};
+use pierhead_wire::tunnel::{Frame, GoAwayReason, GoneReason};
 
 use super::stage::{Stage, adopt, gone, open, settings, stream, wake, welcome, written};
 
@@ -70,9 +70,10 @@ fn the_streams_of_a_stale_copy_are_offered_to_the_one_that_stays() {
     let (parked, busy) = (stage.parked(1, 1), stage.session(1, 2));
     stage.bring_up(2, 2, 22);
     assert!(super::stage::finished(&stage.did(), busy));
-    stage.say(2, [Frame::ListParked(ListParked { number: 1 })]);
     let frames = stage.heard(2);
-    let Frame::Offer(page) = &frames[0] else { panic!("{frames:?}") };
+    let offer = frames.iter().find(|frame| matches!(frame, Frame::Offer(_)));
+    let Some(Frame::Offer(page)) = offer else { panic!("{frames:?}") };
+    assert_eq!(page.number, 0, "nobody asked");
     assert_eq!(page.streams.iter().next().unwrap().stream, stream(1, 1));
     stage.say(2, [adopt(stream(1, 1), 5, 3, b"SELECT 1")]);
     assert_eq!(written(&stage.did(), parked), b"SELECT 1");
@@ -103,4 +104,19 @@ fn a_stream_parked_on_a_living_link_is_not_offered_on_another() {
     stage.parked(1, 1);
     let (hello, offered) = stage.hello(2);
     assert_eq!((hello.parked.0, offered.len()), (0, 0));
+}
+
+#[test]
+fn what_a_lost_link_leaves_is_offered_on_the_link_that_stays() {
+    let mut stage = two_links();
+    stage.bring_up(1, 1, 11);
+    stage.bring_up(2, 1, 11);
+    let conn = stage.parked(1, 1);
+    stage.heard(2);
+    stage.cut(1);
+    let frames = stage.heard(2);
+    let [Frame::Offer(page)] = &frames[..] else { panic!("{frames:?}") };
+    assert_eq!(page.streams.iter().next().unwrap().stream, stream(1, 1));
+    stage.say(2, [adopt(stream(1, 1), 5, 3, b"SELECT 1")]);
+    assert_eq!(written(&stage.did(), conn), b"SELECT 1");
 }

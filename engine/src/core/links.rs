@@ -119,8 +119,16 @@ impl Engine {
         if self.links.knows(link, wire) {
             return;
         }
+        if self.links.is_elsewhere(link, wire) {
+            // Offers on two links cross. If the other link is lost, the hello that replaces it
+            // offers the session again.
+            if waits {
+                self.decline(link, wire);
+            }
+            return;
+        }
         if let Some(id) = self.known_away(link, wire) {
-            self.resume(link, id, offered, waits);
+            self.resume(link, id, offered);
             return;
         }
         let (settings, wanted) = (&self.settings, self.fingerprint);
@@ -136,7 +144,7 @@ impl Engine {
         session.parameters = portrait.parameters;
         session.cancel_key = portrait.cancel_key;
         let stream = session.stream;
-        self.links.adopt(link, stream, (wire, offered.counters), false, waits);
+        self.links.adopt(link, stream, (wire, offered.counters), false, true);
     }
 
     /// The session that was lost with its link and is offered again.
@@ -146,7 +154,7 @@ impl Engine {
     }
 
     /// A session that this life knows goes on where it was, if nothing was lost on the way.
-    fn resume(&mut self, link: LinkId, id: SessionId, offered: &Offered, waits: bool) {
+    fn resume(&mut self, link: LinkId, id: SessionId, offered: &Offered) {
         let Some(session) = self.sessions.get_mut(&id) else { return };
         let same = session
             .away()
@@ -161,7 +169,7 @@ impl Engine {
         let stream = session.stream;
         self.counters.adopted += 1;
         self.enter(id, Why::OfferedAgain, |seat| State::Parked { seat });
-        self.links.adopt(link, stream, (offered.stream, offered.counters), false, waits);
+        self.links.adopt(link, stream, (offered.stream, offered.counters), false, true);
         self.idle.push(id);
     }
 

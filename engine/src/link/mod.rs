@@ -307,6 +307,14 @@ impl Links {
         self.by_wire.contains_key(&(link, wire))
     }
 
+    /// True if another link of the same agent carries the stream of this name.
+    pub(crate) fn is_elsewhere(&self, link: LinkId, wire: WireId) -> bool {
+        let Some(life) = self.terms(link).map(|terms| terms.life) else { return false };
+        self.by_wire.keys().any(|&(other, name)| {
+            other != link && name == wire && self.terms(other).is_some_and(|t| t.life == life)
+        })
+    }
+
     /// Every link that was welcomed.
     pub(crate) fn welcomed(&self) -> Vec<LinkId> {
         let welcomed = |(&id, link): (&LinkId, &Link)| link.epoch.map(|_| id);

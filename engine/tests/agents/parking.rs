@@ -178,6 +178,29 @@ fn after_a_lost_link_the_same_life_goes_on_where_it_was() {
 }
 
 #[test]
+fn what_is_offered_on_another_link_is_taken_when_the_old_one_is_known_to_be_lost() {
+    let (mut story, offered) = parked();
+    story.dials(2, 1, &[]);
+    story.heard(2);
+    // The agent has lost link 1, which is not known here yet.
+    let page = |streams: &Offered| -> Frame {
+        let streams = pierhead_wire::tunnel::List::new(std::slice::from_ref(streams)).unwrap();
+        pierhead_wire::tunnel::Offer { number: 0, left: 0, streams }.into()
+    };
+    story.tells(2, &[page(&offered)]);
+    assert!(story.heard(2).is_empty(), "never in two places");
+    story.loses(1);
+    story.tells(2, &[page(&offered)]);
+    assert_eq!(kinds(&story.heard(2)), ["adopt"]);
+    let client = story.asks("select 'x'");
+    let heard = story.heard(2);
+    assert_eq!(data(&heard, offered.stream), b"Q\0\0\0\x0fselect 'x'\0");
+    story.says(2, offered.stream, ROW);
+    assert_eq!(story.verdict(client), "Completed 00000");
+    assert_eq!((story.status().idle, story.status().parked), (1, 0), "it is one session");
+}
+
+#[test]
 fn a_session_whose_counters_differ_is_not_taken_back() {
     let (mut story, mut offered) = parked();
     story.loses(1);
