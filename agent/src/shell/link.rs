@@ -68,18 +68,20 @@ impl Handle {
 
 /// A handle, and the task that does its work.
 pub(super) fn open(
-    link: LinkNo,
+    no: LinkNo,
     dial: Dial,
     inputs: mpsc::Sender<Input>,
 ) -> (Handle, impl Future<Output = ()> + Send) {
+    let (handle, task, dropped) = link(no, inputs);
+    (handle, task.run(dial, dropped))
+}
+
+fn link(link: LinkNo, inputs: mpsc::Sender<Input>) -> (Handle, Task, oneshot::Receiver<()>) {
     let (letters, queue) = mpsc::unbounded_channel();
     let (alive, dropped) = oneshot::channel();
     let queued = Arc::new(AtomicUsize::new(0));
     let handle = Handle { letters, queued: Arc::clone(&queued), _alive: alive };
-    (
-        handle,
-        Task { link, inputs, queue: Some(Queue { letters: queue, queued }) }.run(dial, dropped),
-    )
+    (handle, Task { link, inputs, queue: Some(Queue { letters: queue, queued }) }, dropped)
 }
 
 struct Task {
@@ -232,4 +234,59 @@ async fn discard(stream: &mut SplitStream<Socket>) {
 
 fn describe(error: Error) -> String {
     if let Error::Io(error) = error { error.to_string() } else { error.to_string() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tokio_tungstenite::tungstenite::protocol::Role;
+
+    /// An open link whose peer never reads, and what it says to the core.
+    async fn stuck() -> (Handle, mpsc::Receiver<Input>, tokio::io::DuplexStream) {
+        let (ours, theirs) = tokio::io::duplex(1_024);
+        let transport: Transport = Box::new(ours);
+        let socket = WebSocketStream::from_raw_socket(transport, Role::Client, None).await;
+        let (sender, inputs) = mpsc::channel(4);
+        let (handle, task, dropped) = link(LinkNo(1), sender);
+        tokio::spawn(task.carry(socket, dropped));
+        (handle, inputs, theirs)
+    }
+
+    #[tokio::test]
+    async fn a_link_that_takes_nothing_is_closed_all_the_same() {
+        let (handle, mut inputs, _peer) = stuck().await;
+        handle.send(vec![Bytes::from(vec![0; 100_000])]).unwrap();
+        tokio::task::yield_now().await;
+        drop(handle);
+        let closed = timeout(CLOSE_TIMEOUT * 10, inputs.recv()).await.unwrap().unwrap();
+        assert!(matches!(closed, Input::LinkClosed { link: LinkNo(1), .. }), "{closed:?}");
+    }
+
+    #[tokio::test]
+    async fn what_waits_for_a_link_is_bounded() {
+        let (handle, _inputs, _peer) = stuck().await;
+        let message = Bytes::from(vec![0; 1024 * 1024]);
+        let taken = (0..64).take_while(|_| handle.send(vec![message.clone()]).is_ok()).count();
+        assert_eq!(taken, LINK_QUEUE_BYTES_MAX / message.len());
+    }
+
+    #[test]
+    fn messages_that_wait_together_leave_as_one() {
+        let (handle, mut task, _dropped) = link(LinkNo(1), mpsc::channel(1).0);
+        let message = |text: &'static str| vec![Bytes::from_static(text.as_bytes())];
+        for text in ["a", "b"] {
+            handle.send(message(text)).unwrap();
+        }
+        handle.ping();
+        handle.send(message("c")).unwrap();
+        let queue = task.queue.as_mut().unwrap();
+        let first = queue.letters.try_recv().unwrap();
+        let (joined, following) = queue.join(first);
+        assert_eq!(joined, Message::Binary(Bytes::from_static(b"ab")));
+        let (ping, following) = queue.join(following.unwrap());
+        assert_eq!(ping, Message::Ping(Bytes::new()));
+        let (last, following) = queue.join(following.unwrap());
+        assert_eq!(last, Message::Binary(Bytes::from_static(b"c")));
+        assert!(following.is_none());
+    }
 }

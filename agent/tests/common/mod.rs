@@ -159,6 +159,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Link<S> {
         self.socket.send(Message::Binary(message.freeze())).await.unwrap();
     }
 
+    /// Sends what no coordinator sends.
+    pub(crate) async fn send_text(&mut self, text: &str) {
+        self.socket.send(Message::text(text)).await.unwrap();
+    }
+
     /// The next frame; nothing at the link's end.
     pub(crate) async fn next(&mut self) -> Option<Frame> {
         loop {
