@@ -9,6 +9,8 @@
     reason = "test code: a failed step must fail the test, at the place where it failed"
 )]
 
+#[path = "live/agent/mod.rs"]
+mod agent;
 #[path = "live/alarm.rs"]
 mod alarm;
 #[path = "live/app.rs"]
@@ -45,5 +47,7 @@ mod state;
 mod tunnel;
 #[path = "live/types.rs"]
 mod types;
+#[path = "live/workers.rs"]
+mod workers;
 #[path = "live/world.rs"]
 mod world;

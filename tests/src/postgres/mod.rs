@@ -216,7 +216,10 @@ fn settings(config: &PostgresConfig) -> Vec<String> {
 fn hba() -> String {
     let mut lines: Vec<String> = ROLES
         .iter()
-        .map(|(role, method)| format!("host all {role} 127.0.0.1/32 {method}"))
+        .flat_map(|(role, method)| {
+            let host = format!("host all {role} 127.0.0.1/32 {method}");
+            [host, format!("local all {role} {method}")]
+        })
         .collect();
     lines.push("host all postgres 127.0.0.1/32 scram-sha-256\n".into());
     lines.join("\n")

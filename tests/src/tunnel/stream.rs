@@ -11,7 +11,8 @@ use tokio::time::{MissedTickBehavior, interval_at};
 
 use super::{MAX_FRAME, Shared};
 use crate::net::{
-    Generation, Line, LineEnd, LineItem, OpenStream, Settings, from_database, line, linger, sleep_until,
+    Generation, Line, LineEnd, LineItem, OpenStream, Settings, from_database, line, linger,
+    sleep_until,
 };
 use crate::websocket::{BINARY, Message, MessageReader, PING, PONG, put_frame};
 

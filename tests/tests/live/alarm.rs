@@ -2,23 +2,55 @@
 
 use std::time::Duration;
 
+use crate::agent::scene::use_sessions;
 use crate::world::{Setup, live};
 
 /// Longer than twice what local workerd lets an object live that has only outgoing connections.
 const REST: Duration = Duration::from_secs(155);
 
-/// Takes its time, so it is the first in the alphabet: the others run beside it.
+/// From the last request to the sleep of an object that only agents are connected to, at most.
+const ASLEEP: Duration = Duration::from_secs(15);
+/// How long it must stay asleep by itself.
+const SLEEP: Duration = Duration::from_secs(180);
+
+/// Takes its time, and the others run beside it; so the two that rest do it together.
 #[test]
-fn a_pool_in_use_outlives_long_pauses() {
+fn pools_rest() {
     live(async {
-        let world = Setup::new().keys("idle_timeout=10m").start().await;
-        let app = world.app();
-        let pid = app.pid().await.unwrap();
-        tokio::time::sleep(REST).await;
-        assert_eq!(world.sessions().await, 1, "the session was lost while it was not looked at");
-        assert_eq!(app.pid().await.unwrap(), pid);
-        assert_eq!(world.stats().handshakes_total, 1);
+        tokio::join!(a_pool_in_use_outlives_long_pauses(), with_an_agent_the_object_sleeps());
     });
+}
+
+async fn a_pool_in_use_outlives_long_pauses() {
+    let world = Setup::new().keys("idle_timeout=10m").start().await;
+    let app = world.app();
+    let pid = app.pid().await.unwrap();
+    tokio::time::sleep(REST).await;
+    assert_eq!(world.sessions().await, 1, "the session was lost while it was not looked at");
+    assert_eq!(app.pid().await.unwrap(), pid);
+    assert_eq!(world.stats().handshakes_total, 1);
+}
+
+/// Two agents, pings and all: nothing wakes the object, and the first query after it finds its
+/// session.
+async fn with_an_agent_the_object_sleeps() {
+    let world = Setup::new().agent().agents(&["one", "two"]).keys("pool_size=2").start().await;
+    world.until_links(2).await;
+    let app = world.app();
+    let pids = use_sessions(&app, 2).await;
+    assert_eq!(world.births("main"), 1);
+    tokio::time::sleep(ASLEEP).await;
+    assert!(pids.contains(&app.pid().await.unwrap().parse().unwrap()));
+    assert_eq!(world.births("main"), 2, "it was not asleep after {ASLEEP:?}");
+
+    tokio::time::sleep(ASLEEP).await;
+    for _ in 0..SLEEP.as_secs() {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        assert_eq!(world.births("main"), 2, "something woke it");
+    }
+    assert_eq!(use_sessions(&app, 2).await, pids);
+    assert_eq!(world.births("main"), 3, "it was not asleep all the time");
+    assert_eq!((world.link.stats().streams_total, world.origin.stats().streams_total), (2, 2));
 }
 
 #[test]

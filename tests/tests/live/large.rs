@@ -11,7 +11,7 @@ use crate::world::{Setup, World, live};
 
 const MIB: u64 = 50;
 /// What an isolate may hold before the platform ends it.
-const ISOLATE_MAX: u64 = 128 * 1024 * 1024;
+pub(crate) const ISOLATE_MAX: u64 = 128 * 1024 * 1024;
 /// What the object may hold, at its worst moment, where it can hold the database back.
 const MEMORY_MAX: u64 = 64 * 1024 * 1024;
 
@@ -33,7 +33,7 @@ fn big(app: &App, rate: u32) -> JoinHandle<Value> {
     big_of(app, MIB, rate)
 }
 
-fn big_of(app: &App, mib: u64, rate: u32) -> JoinHandle<Value> {
+pub(crate) fn big_of(app: &App, mib: u64, rate: u32) -> JoinHandle<Value> {
     let app = app.timeout(Duration::from_secs(100));
     tokio::spawn(async move {
         let query = [("mb", mib.to_string()), ("rate", rate.to_string())];
@@ -43,14 +43,14 @@ fn big_of(app: &App, mib: u64, rate: u32) -> JoinHandle<Value> {
 }
 
 /// The most that the coordinator held while `job` ran, in bytes.
-struct Peak {
+pub(crate) struct Peak {
     /// JavaScript heap, runtime objects, buffers and wasm memory together.
-    sum: u64,
-    wasm: u64,
+    pub(crate) sum: u64,
+    pub(crate) wasm: u64,
 }
 
 /// The inspector counts everything but wasm memory, which the object's own status tells.
-async fn peak_while<T>(world: &World, job: &JoinHandle<T>) -> Peak {
+pub(crate) async fn peak_while<T>(world: &World, job: &JoinHandle<T>) -> Peak {
     let mut peak = Peak { sum: 0, wasm: 0 };
     let mut samples = 0;
     while !job.is_finished() {
@@ -199,7 +199,7 @@ fn many_large_results_share_one_memory() {
 
 /// The peak's sum includes garbage that nobody made the runtime collect, so it says little here:
 /// what counts is what the core held, and what is left after a collection.
-async fn holds_little(world: &World, peak: &Peak) {
+pub(crate) async fn holds_little(world: &World, peak: &Peak) {
     assert!(peak.wasm < 32 * 1024 * 1024, "{} bytes of wasm memory", peak.wasm);
     let left = world.workerd.heap_collected("coordinator").await.unwrap();
     assert!(left.sum() < 8 * 1024 * 1024, "{left:?}");

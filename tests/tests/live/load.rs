@@ -31,6 +31,15 @@ pub(crate) struct Load {
 
 impl Load {
     pub(crate) async fn start(world: &World, callers: usize) -> Self {
+        let app = world.app();
+        Self::start_with(world, vec![&app; callers]).await
+    }
+
+    /// One caller of each of these.
+    pub(crate) async fn start_with<'a>(
+        world: &World,
+        apps: impl IntoIterator<Item = &'a App>,
+    ) -> Self {
         let table = format!("marks_{}", world.application.replace('-', "_"));
         let sql = format!(
             "create table {table} (id bigint not null); \
@@ -45,10 +54,10 @@ impl Load {
             told: Arc::default(),
             callers: Vec::new(),
         };
-        for _ in 0..callers {
-            load.callers.push(load.caller(world.app(), next.clone()));
+        for app in apps {
+            load.callers.push(load.caller(app.clone(), next.clone()));
         }
-        load.until_done(callers * 2).await;
+        load.until_done(load.callers.len() * 2).await;
         load
     }
 

@@ -5,18 +5,21 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
+use pierhead_tests::agent::Agent;
 use pierhead_tests::http::{Http, encode};
 use pierhead_tests::net::{Limits, Stats};
 use pierhead_tests::postgres::{DATABASE, PASSWORD, Postgres, PostgresConfig};
 use pierhead_tests::proxy::TcpProxy;
 use pierhead_tests::tls_front::TlsFront;
 use pierhead_tests::tunnel::{Access, Tunnel, TunnelConfig};
-use pierhead_tests::workerd::{Worker, Workerd, WorkerdConfig, built};
+use pierhead_tests::workerd::{Workerd, WorkerdConfig};
 use serde_json::Value;
 use tokio::runtime::Runtime;
 use tokio::sync::OnceCell;
 
+use crate::agent::scene::Agents;
 use crate::app::App;
+use crate::workers::{app, bound, coordinator, embedded, peek, silent};
 
 /// Longer than anything that happens by itself soon, on a busy machine.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(15);
@@ -41,6 +44,7 @@ async fn shared_postgres() -> Arc<Postgres> {
 /// What to start. Calls about a database are about the one named last.
 pub(crate) struct Setup {
     databases: Vec<Database>,
+    pub(crate) agents: Agents,
     own_postgres: Option<PostgresConfig>,
     access: Option<Access>,
     examples: bool,
@@ -73,6 +77,10 @@ enum Way {
     DirectLocalhost {
         tls: &'static str,
     },
+    /// Through agents; what stands behind `tunnel=agent`.
+    Agent {
+        further: &'static str,
+    },
 }
 
 impl Setup {
@@ -80,6 +88,7 @@ impl Setup {
     pub(crate) fn new() -> Self {
         let setup = Self {
             databases: Vec::new(),
+            agents: Agents::default(),
             own_postgres: None,
             access: None,
             examples: false,
@@ -149,6 +158,22 @@ impl Setup {
         self
     }
 
+    /// Through an agent, one unless [`agents`](Self::agents) says otherwise.
+    pub(crate) fn agent(self) -> Self {
+        self.agent_and("")
+    }
+
+    /// Through an agent; `further` stands behind `tunnel=agent`, e.g. `,direct&tls=off`.
+    pub(crate) fn agent_and(mut self, further: &'static str) -> Self {
+        self.last().way = Way::Agent { further };
+        let (token, next) = (self.agents.token(), self.agents.next_token());
+        self.last().secrets.push(("AGENT_TOKEN", token));
+        self.last().secrets.push(("AGENT_TOKEN_NEXT", next));
+        let name = self.last().name.clone();
+        self.agents.serve(&name);
+        self
+    }
+
     /// What the coordinator presents to the tunnel.
     pub(crate) fn service_token(mut self, id: &str, secret: &str) -> Self {
         self.last().secrets.push(("ACCESS_CLIENT_ID", id.into()));
@@ -204,7 +229,7 @@ impl Setup {
     }
 
     /// Starts it all; returns when it listens. No session is open then.
-    pub(crate) async fn start(self) -> World {
+    pub(crate) async fn start(mut self) -> World {
         static WORLDS: AtomicUsize = AtomicUsize::new(0);
         let application = format!("world-{}", WORLDS.fetch_add(1, Ordering::Relaxed));
         let postgres = match &self.own_postgres {
@@ -215,6 +240,9 @@ impl Setup {
         tunnel.access = self.access.clone();
         let tunnel = Tunnel::start(tunnel).unwrap();
         let proxy = TcpProxy::start(postgres.addr(), Limits::default()).unwrap();
+
+        let origin = TcpProxy::start(postgres.addr(), Limits { handshakes: None, streams: None });
+        let origin = origin.unwrap();
 
         let fronted = self.databases.iter().any(|database| matches!(database.way, Way::TlsFront));
         let front = fronted.then(|| TlsFront::start(&postgres).unwrap());
@@ -251,7 +279,26 @@ impl Setup {
             config = config.trust(postgres.ca().unwrap());
         }
         let workerd = Workerd::start(config).await.unwrap();
-        World { postgres, tunnel, proxy, _front: front, workerd, application, secrets }
+        self.agents.port = postgres.addr().port();
+        let tokens = self.agents.tokens();
+        secrets.extend(tokens.clone());
+        let unlimited = Limits { handshakes: None, streams: None };
+        let link = TcpProxy::start(workerd.addr("coordinator").unwrap(), unlimited).unwrap();
+        let agents = self.agents.start(&link, &origin, self.verbose);
+        let _front = front;
+        World {
+            agents,
+            tokens,
+            link,
+            postgres,
+            tunnel,
+            proxy,
+            origin,
+            _front,
+            workerd,
+            application,
+            secrets,
+        }
     }
 }
 
@@ -281,75 +328,26 @@ impl Database {
                 let host = format!("localhost:{}", postgres.addr().port());
                 (host, format!("tunnel=direct&tls={tls}"))
             }
+            Way::Agent { further } => (proxy.addr().to_string(), format!("tunnel=agent{further}")),
         };
         let (user, keys) = (self.user, &self.keys);
         format!("postgres://{user}@{host}/{DATABASE}?{way}&application_name={application}{keys}")
     }
 }
 
-fn coordinator(variables: &[(String, String)]) -> Worker {
-    let directory = built("coordinator").unwrap();
-    let worker = Worker::from_directory("coordinator", directory).durable_object("Pierhead");
-    with_variables(worker, variables)
-}
-
-fn app() -> Worker {
-    let worker = Worker::from_directory("app", built("app").unwrap());
-    worker.namespace("PIERHEAD", "Pierhead", "coordinator")
-}
-
-fn bound() -> Worker {
-    let worker = Worker::from_directory("bound", built("bound").unwrap());
-    worker.namespace("PIERHEAD", "Pierhead", "coordinator")
-}
-
-fn embedded(variables: &[(String, String)]) -> Worker {
-    let worker = Worker::from_directory("embedded", built("embedded").unwrap())
-        .durable_object("Pierhead")
-        .namespace("PIERHEAD", "Pierhead", "embedded");
-    with_variables(worker, variables)
-}
-
-fn with_variables(worker: Worker, variables: &[(String, String)]) -> Worker {
-    variables.iter().fold(worker, |worker, (name, value)| worker.text(name, value))
-}
-
-/// Fetches the status page of an object, which only a binding reaches.
-fn peek() -> Worker {
-    const SCRIPT: &str = r#"
-export default {
-  fetch(request, env) {
-    const name = new URL(request.url).searchParams.get("db");
-    return env.PIERHEAD.getByName(name).fetch("http://object/status");
-  },
-};
-"#;
-    Worker::from_script("peek", SCRIPT).namespace("PIERHEAD", "Pierhead", "coordinator")
-}
-
-/// A coordinator that never answers; the Worker in front of it tells how often it was aborted.
-fn silent() -> Worker {
-    const SCRIPT: &str = r#"
-import { DurableObject } from "cloudflare:workers";
-export class Pierhead extends DurableObject {
-  #aborted = 0;
-  exchange() { return new Promise((resolve) => setTimeout(resolve, 60_000)); }
-  abort() { this.#aborted += 1; }
-  fetch() { return new Response(String(this.#aborted)); }
-}
-export default { fetch: (request, env) => env.SELF.getByName("main").fetch(request) };
-"#;
-    Worker::from_script("silent", SCRIPT)
-        .durable_object("Pierhead")
-        .namespace("SELF", "Pierhead", "silent")
-}
-
 /// A running scene. When it ends well, it checks what must hold in every story: no violation in
 /// tunnel and proxy, no secret in workerd's log.
 pub(crate) struct World {
+    pub(crate) agents: Vec<Agent>,
+    /// The two that the door lets in.
+    pub(crate) tokens: [String; 2],
+    /// Between the agents and the coordinator's Worker.
+    pub(crate) link: TcpProxy,
     pub(crate) postgres: Arc<Postgres>,
     pub(crate) tunnel: Tunnel,
     pub(crate) proxy: TcpProxy,
+    /// Between the agents and the database.
+    pub(crate) origin: TcpProxy,
     _front: Option<TlsFront>,
     pub(crate) workerd: Workerd,
     /// `application_name` of this world's sessions.
@@ -373,10 +371,15 @@ impl World {
         self.workerd.http(worker).unwrap()
     }
 
-    /// The coordinator's counters.
+    /// The coordinator's counters. Asking wakes it.
     pub(crate) async fn status(&self) -> Value {
+        self.status_of("main").await
+    }
+
+    /// The counters of another database's coordinator.
+    pub(crate) async fn status_of(&self, database: &str) -> Value {
         let peek = self.workerd.http("peek").unwrap();
-        peek.get("/?db=main").await.unwrap().ok().unwrap().json().unwrap()
+        peek.get(&format!("/?db={database}")).await.unwrap().ok().unwrap().json().unwrap()
     }
 
     /// Waits until the coordinator's counters look so.
@@ -454,13 +457,22 @@ impl Drop for World {
                 self.tunnel.stats(),
                 self.proxy.stats()
             );
+            if !self.agents.is_empty() {
+                eprintln!(
+                    "--- link: {:#?}\n--- origin: {:#?}",
+                    self.link.stats(),
+                    self.origin.stats()
+                );
+            }
             return;
         }
         self.tunnel.assert_clean();
         self.proxy.assert_clean();
-        let log = self.workerd.log().text();
-        for secret in &self.secrets {
-            assert!(!log.contains(secret.as_str()), "a secret is in workerd's log");
+        let logs = self.agents.iter().map(Agent::log).chain([self.workerd.log()]);
+        for log in logs.map(|log| log.text()) {
+            for secret in &self.secrets {
+                assert!(!log.contains(secret.as_str()), "a secret is in a log");
+            }
         }
     }
 }
