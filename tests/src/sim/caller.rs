@@ -102,7 +102,7 @@ impl Caller {
                 Record::Data(_) if self.outcome.is_some() => {
                     return Err("data after the outcome".into());
                 }
-                Record::Data(data) => self.data.extend(data),
+                Record::Data(data) => self.data.extend_from_slice(&data),
                 Record::Outcome(_) if self.outcome.is_some() => {
                     return Err("a second outcome".into());
                 }

@@ -309,7 +309,7 @@ fn data_row(out: &mut Vec<u8>, value: &[u8]) {
     put(out, b'D', |out| {
         out.extend(1u16.to_be_bytes());
         out.extend(u32::try_from(value.len()).unwrap().to_be_bytes());
-        out.extend(value);
+        out.extend_from_slice(value);
     });
 }
 

@@ -7,6 +7,7 @@ use pierhead_wire::envelope::{Options, Request, RequestId};
 
 use super::World;
 use super::events::Event;
+use super::plan::WAVE_MS;
 use crate::sim::caller::Caller;
 use crate::sim::expect::Expected;
 use crate::sim::script::{self, Kind, Taste};
@@ -52,7 +53,9 @@ impl World {
     pub(super) fn invite(&mut self) {
         let mut moments: Vec<u64> =
             (0..self.plan.clients).map(|_| self.rng.within(0, self.plan.horizon)).collect();
-        if self.rng.chance(40) {
+        if self.plan.waves {
+            moments.iter_mut().for_each(|at| *at -= *at % WAVE_MS);
+        } else if self.rng.chance(40) {
             // Everybody at once, in a few waves, with room for sleep between them.
             let wave = self.rng.pick(&[400, 4_000]);
             moments.iter_mut().for_each(|at| *at -= *at % wave);

@@ -1,9 +1,9 @@
 //! One simulated connection to the database: a TCP stream's two directions with everything that
 //! can lie in them, and the backend at its far end.
 
-use std::collections::VecDeque;
-
+use bytes::BytesMut;
 use pierhead_agent::core::ConnId;
+use pierhead_wire::tunnel::StreamId;
 
 use super::plan::Plan;
 use crate::sim::server::Backend;
@@ -58,13 +58,13 @@ pub(super) struct Conn {
     /// Bytes that the owner was given.
     pub(super) given: u64,
     /// Written, not taken by the system.
-    pub(super) unaccepted: VecDeque<u8>,
+    pub(super) unaccepted: BytesMut,
     /// Taken, on the way.
-    pub(super) to_server: VecDeque<u8>,
+    pub(super) to_server: BytesMut,
     /// Sent by the server, on the way.
-    pub(super) to_owner: VecDeque<u8>,
+    pub(super) to_owner: BytesMut,
     /// Waiting to be read by the owner.
-    pub(super) arrived: VecDeque<u8>,
+    pub(super) arrived: BytesMut,
     /// Bytes the owner is ready for.
     pub(super) granted: u64,
     /// The owner closed its direction.
@@ -85,6 +85,10 @@ pub(super) struct Conn {
     pub(super) holder: Option<u64>,
     /// The last bytes that were taken, for marks across chunks.
     pub(super) tail: Vec<u8>,
+    /// Everything that its owner wrote.
+    pub(super) written: Vec<u8>,
+    /// The stream whose connection it is, once that is known.
+    pub(super) stream: Option<StreamId>,
     /// While nobody used it, something was sent on it that no server may send.
     pub(super) poisoned: bool,
     /// Which of its pumps have an event under way.
@@ -112,10 +116,10 @@ impl Conn {
             backend,
             accepted: 0,
             given: 0,
-            unaccepted: VecDeque::new(),
-            to_server: VecDeque::new(),
-            to_owner: VecDeque::new(),
-            arrived: VecDeque::new(),
+            unaccepted: BytesMut::new(),
+            to_server: BytesMut::new(),
+            to_owner: BytesMut::new(),
+            arrived: BytesMut::new(),
             granted: 0,
             finished: false,
             finish_told: false,
@@ -126,6 +130,8 @@ impl Conn {
             told_to_end: None,
             holder: None,
             tail: Vec::new(),
+            written: Vec::new(),
+            stream: None,
             poisoned: false,
             scheduled: Scheduled::default(),
         }
@@ -144,6 +150,13 @@ impl Conn {
             && self.to_server.is_empty()
             && self.to_owner.is_empty()
             && self.arrived.is_empty()
+    }
+
+    /// Whether its backend waits for a request with nothing on its way there; or has ended.
+    #[must_use]
+    pub(super) fn is_at_rest(&self) -> bool {
+        let still = self.unaccepted.is_empty() && self.to_server.is_empty();
+        self.backend.ended() || (still && self.backend.is_idle())
     }
 
     /// Whether the database holds a session for it that its owner must still count.

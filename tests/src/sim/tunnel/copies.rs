@@ -34,6 +34,8 @@ impl World {
                     self.check_purge(id, adopt.stream, Some(&adopt.bytes.0));
                 }
                 Frame::Data(data) => self.check_purge(id, data.stream, Some(&data.bytes.0)),
+                Frame::Describe(describe) => self.described(id, describe),
+                Frame::Park(park) => self.check_park(id, park.stream),
                 _ => {}
             }
         }
@@ -87,6 +89,11 @@ impl World {
             if let Err((rule, detail)) = link.monitor.agent_says(&frame) {
                 return self.broken(rule, format!("link {id}: {detail}"));
             }
+            if let Frame::Offer(offer) = &frame {
+                for offered in offer.streams.iter() {
+                    self.check_offer(id, &offered);
+                }
+            }
             let name = match &frame {
                 Frame::Offer(offer) if !offer.streams.is_empty() => {
                     if offer.number == 0 {
@@ -122,6 +129,14 @@ impl World {
         let Some(link) = self.links.get_mut(&id) else { return };
         for frame in frames(message) {
             link.monitor.agent_hears(&frame);
+            match &frame {
+                Frame::Open(open) => self.tapes.begin(id, open.stream, 0, &[]),
+                Frame::Adopt(adopt) => {
+                    self.tapes.begin(id, adopt.stream, adopt.counters.sent, &adopt.bytes.0);
+                }
+                Frame::Data(data) => self.tapes.data(id, data.stream, &data.bytes.0),
+                _ => {}
+            }
         }
     }
 

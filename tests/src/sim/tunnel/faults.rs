@@ -8,6 +8,7 @@ use super::conn::{Conn, Life, Owner};
 use super::events::Event;
 use super::link::{End, Link};
 use super::objects::Site;
+use super::plan::WAVE_MS;
 use super::{Dials, World};
 use crate::sim::server::Mischief;
 
@@ -74,7 +75,13 @@ impl World {
         if self.calm {
             return;
         }
-        let next = self.rng.within(1, 2 * self.plan.fault_every);
+        let next = if self.plan.waves {
+            // Between two waves, when what was used has been parked.
+            let since = self.now % WAVE_MS;
+            WAVE_MS - since + self.rng.within(800, WAVE_MS - 400)
+        } else {
+            self.rng.within(1, 2 * self.plan.fault_every)
+        };
         self.after(next, Event::Fault);
         let kind = match self.plan.favourite {
             Some(favourite) if self.rng.chance(70) => favourite,

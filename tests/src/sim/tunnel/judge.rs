@@ -1,5 +1,7 @@
 //! Judges answers, and an object's account of itself.
 
+use pierhead_wire::envelope::Status;
+
 use super::World;
 use crate::sim::answer;
 
@@ -23,6 +25,15 @@ impl World {
             let detail = format!("answered after {} ms of {limit}", self.now - came);
             verdict = Err(("deadline", detail));
         }
+        let unserved = match outcome.status {
+            Status::OutcomeUnknown => true,
+            Status::Refused => !matches!(outcome.sqlstate.as_str(), "53300" | "08P01"),
+            Status::Completed | Status::RolledBack | Status::Error => false,
+        };
+        if verdict.is_ok() && self.plan.quiet && unserved && !self.db.loses_sync {
+            let detail = "nothing went wrong, and yet it was not served".to_owned();
+            verdict = Err(("quiet", detail));
+        }
         if let Err((rule, detail)) = verdict {
             let kind = client.script.kind;
             let detail = format!("client {} ({kind:?}): {detail}; {outcome:?}", index + 1);
@@ -45,6 +56,7 @@ impl World {
         let Some(engine) = self.sites[site].engine() else { return };
         let (status, life) = (engine.status(), self.sites[site].life());
         let sum = status.opening + status.idle + status.leased + status.resetting + status.ending;
+        let sum = sum + status.parked + status.away;
         let mine = || self.guests.iter().filter(|g| g.life == life).map(|g| &g.caller);
         let open = mine().filter(|c| c.is_open()).count();
         let reading =

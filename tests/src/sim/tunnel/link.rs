@@ -50,6 +50,12 @@ impl Lane {
         }
     }
 
+    /// Bytes of messages on the way.
+    pub(super) fn bytes(&self) -> usize {
+        let size = |item: &Item| if let Item::Message(bytes) = item { bytes.len() } else { 0 };
+        self.items.iter().map(size).sum()
+    }
+
     /// The first `kept` messages still arrive, and then the end.
     pub(super) fn cut(&mut self, kept: usize) {
         self.items.truncate(kept);

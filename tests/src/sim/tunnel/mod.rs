@@ -26,6 +26,7 @@ mod objects;
 mod plan;
 mod processes;
 mod rest;
+mod tapes;
 mod wire;
 
 use std::collections::{BTreeMap, VecDeque};
@@ -40,6 +41,7 @@ use self::monitor::Drivers;
 use self::objects::Site;
 use self::plan::Plan;
 use self::processes::Slot;
+use self::tapes::Tapes;
 use super::Violation;
 use super::coverage::Coverage;
 use super::rng::Rng;
@@ -68,6 +70,7 @@ pub struct World {
     guests: Vec<Guest>,
     came: usize,
     drivers: Drivers,
+    tapes: Tapes,
     events: BTreeMap<(u64, u64), Event>,
     /// Events made so far, and every other number that must not come twice.
     made: u64,
@@ -134,6 +137,7 @@ impl World {
             guests: Vec::new(),
             came: 0,
             drivers: Drivers::default(),
+            tapes: Tapes::default(),
             events: BTreeMap::new(),
             made: 0,
             steps: 0,

@@ -10,6 +10,9 @@ use crate::sim::answer::Broken;
 /// The most credit that may be outstanding.
 const CREDIT_MAX: i64 = 16 * 1024 * 1024;
 
+/// Bytes of frames without data, and of headers, that may be under way.
+const QUEUE_SPARE: usize = 512 * 1024;
+
 /// Which life of an object last wrote to a stream of an agent's process.
 pub(super) type Drivers = BTreeMap<(usize, u64, StreamId), u64>;
 
@@ -246,6 +249,18 @@ impl Monitor {
         }
     }
 
+    /// Bytes that may be under way in a direction: all credit there is, frames without data, and
+    /// what was sent before a wake.
+    pub(super) fn queue_max(&self) -> usize {
+        let credit = self.agent.mine.link.max(self.agent.theirs.link);
+        2 * usize::try_from(credit).unwrap_or(0) + QUEUE_SPARE
+    }
+
+    /// Whether the object waits for something on it: offers to settle, a sign of life.
+    pub(super) fn is_unfinished(&self) -> bool {
+        self.woke_at.is_some() || !self.object.unsettled.is_empty()
+    }
+
     fn check_reason(&self, frame: &Frame) -> Result<(), Broken> {
         let Frame::GoAway(bye) = frame else { return Ok(()) };
         let fault = matches!(bye.reason, GoAwayReason::Protocol | GoAwayReason::Credit);
@@ -297,7 +312,7 @@ impl Monitor {
                 self.object.state = LinkState::Greeted;
                 self.object.theirs = Side::window(hello.stream_credit.0, hello.link_credit.0);
             }
-            Frame::Offer(offer) if offer.number == 0 => {
+            Frame::Offer(offer) if self.object.state == LinkState::Greeted => {
                 self.object.unsettled.extend(offer.streams.iter().map(|s| s.stream));
             }
             Frame::Here(_) => self.woke_at = None,
@@ -322,7 +337,7 @@ impl Monitor {
                 self.agent.state = LinkState::Greeted;
                 self.agent.mine = Side::window(hello.stream_credit.0, hello.link_credit.0);
             }
-            Frame::Offer(offer) if offer.number == 0 => {
+            Frame::Offer(offer) if self.agent.state == LinkState::Greeted => {
                 self.agent.unsettled.extend(offer.streams.iter().map(|s| s.stream));
             }
             Frame::Gone(gone) => {

@@ -123,7 +123,10 @@ impl World {
         if conn.life != Life::Open || conn.finished || bytes.is_empty() {
             return self.broken("boundary", format!("an empty, early or late write to {owner:?}"));
         }
-        conn.unaccepted.extend(bytes);
+        conn.unaccepted.extend_from_slice(bytes);
+        conn.written.extend_from_slice(bytes);
+        self.check_tape(id);
+        let Some(conn) = self.conns.get_mut(&id) else { return };
         if conn.scheduled.accept || conn.hung {
             return;
         }
@@ -155,16 +158,16 @@ impl World {
     /// The system takes `count` bytes.
     fn take(&mut self, id: u64, count: usize) {
         let Some(conn) = self.conns.get_mut(&id) else { return };
-        let bytes: Vec<u8> = conn.unaccepted.drain(..count.min(conn.unaccepted.len())).collect();
+        let bytes = conn.unaccepted.split_to(count.min(conn.unaccepted.len()));
         if bytes.is_empty() {
             return;
         }
         conn.accepted += bytes.len() as u64;
         let known = conn.tail.len();
-        conn.tail.extend(&bytes);
+        conn.tail.extend_from_slice(&bytes);
         let text = std::mem::take(&mut conn.tail);
         conn.tail = text[text.len().saturating_sub(MARK_MAX)..].to_vec();
-        conn.to_server.extend(&bytes);
+        conn.to_server.extend_from_slice(&bytes);
         let owner = conn.owner;
         self.check_requests(id, &text, known);
         if let Owner::Agent { slot, process, conn } = owner
@@ -227,7 +230,7 @@ impl World {
         conn.told_to_end.get_or_insert(now);
         if flushed {
             let rest = std::mem::take(&mut conn.unaccepted);
-            conn.to_server.extend(rest);
+            conn.to_server.extend_from_slice(&rest);
         }
         self.after(lag, Event::Closed(id));
     }
@@ -286,7 +289,7 @@ impl World {
     /// The server gets the next `count` bytes.
     fn hand_to_server(&mut self, id: u64, count: usize) {
         let Some(conn) = self.conns.get_mut(&id) else { return };
-        let bytes: Vec<u8> = conn.to_server.drain(..count.min(conn.to_server.len())).collect();
+        let bytes = conn.to_server.split_to(count.min(conn.to_server.len()));
         if bytes.is_empty() {
             return;
         }
@@ -309,7 +312,7 @@ impl World {
         let Some(conn) = self.conns.get_mut(&id) else { return };
         let output = conn.backend.take_output();
         if !conn.server_ended && matches!(conn.life, Life::Open | Life::Closing) {
-            conn.to_owner.extend(output);
+            conn.to_owner.extend_from_slice(&output);
         }
         conn.server_ended |= conn.backend.ended();
         let wake = conn.backend.busy_until();
@@ -332,8 +335,8 @@ impl World {
         let available = conn.to_owner.len();
         let count = self.piece(available);
         let Some(conn) = self.conns.get_mut(&id) else { return };
-        let bytes: Vec<u8> = conn.to_owner.drain(..count).collect();
-        conn.arrived.extend(bytes);
+        let bytes = conn.to_owner.split_to(count);
+        conn.arrived.unsplit(bytes);
         self.hand_to_owner(id, PIECE_MAX);
         self.pump(id);
     }
@@ -345,12 +348,12 @@ impl World {
         let available = conn.arrived.len().min(granted).min(most);
         let count = if available > 0 { self.piece(available).max(1) } else { 0 };
         let Some(conn) = self.conns.get_mut(&id) else { return };
-        let bytes: Vec<u8> = conn.arrived.drain(..count.min(available)).collect();
+        let bytes = conn.arrived.split_to(count.min(available));
         conn.granted -= bytes.len() as u64;
         conn.given += bytes.len() as u64;
         let owner = conn.owner;
         if !bytes.is_empty() {
-            self.tell_bytes(owner, Bytes::from(bytes));
+            self.tell_bytes(owner, bytes.freeze());
         }
         let Some(conn) = self.conns.get_mut(&id) else { return };
         let over = conn.to_owner.is_empty() && conn.arrived.is_empty() && conn.server_ended;
@@ -430,8 +433,8 @@ impl World {
             let taken = if self.rng.chance(50) { 0 } else { self.rng.size(0, taken) };
             if let Some(conn) = self.conns.get_mut(&id) {
                 conn.life = Life::Finished;
-                let bytes: Vec<u8> = conn.unaccepted.drain(..taken).collect();
-                conn.to_server.extend(bytes);
+                let bytes = conn.unaccepted.split_to(taken);
+                conn.to_server.extend_from_slice(&bytes);
                 conn.cut = true;
             }
             self.drop_far_end(id);

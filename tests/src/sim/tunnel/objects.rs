@@ -223,6 +223,12 @@ impl World {
 
     pub(super) fn doze(&mut self, site: usize, inputs: u64) {
         if self.sites[site].inputs == inputs && self.is_idle(site) {
+            let mut mine =
+                self.links.iter().filter(|(_, l)| l.site == site && l.object == End::Open);
+            if let Some((id, _)) = mine.find(|(_, l)| l.monitor.is_unfinished()) {
+                let detail = format!("object {site} sleeps while link {id} is not settled");
+                return self.broken("sleep", detail);
+            }
             self.coverage.add("object: hibernated");
             self.sleep(site);
         }
@@ -267,12 +273,7 @@ impl World {
             guest.lose();
         }
         self.orphan_conns(|owner| matches!(owner, Owner::Direct { life: l, .. } if l == life));
-        // An earlier release may have left names of its own.
-        for conn in self.conns.values_mut() {
-            if matches!(conn.owner, Owner::Agent { .. }) && conn.backend.is_idle() {
-                conn.backend.leave_statement("s1", "echo old");
-            }
-        }
+        self.leave_statements(life);
         if self.rng.chance(self.plan.reconfigured) && !self.calm {
             self.reconfigure(site);
         }

@@ -10,6 +10,9 @@ use crate::sim::script::Taste;
 use crate::sim::server::auth::Method;
 use crate::sim::server::database::Database;
 
+/// Milliseconds from wave to wave: time to be parked, to be lost and to be found again.
+pub(super) const WAVE_MS: u64 = 4_000;
+
 /// The name under which agents know the database.
 const NAME: &str = "main";
 
@@ -68,6 +71,10 @@ pub(super) struct Plan {
     pub(super) reconfigured: u64,
     /// Copies have one storage.
     pub(super) one_storage: bool,
+    /// Nothing goes wrong: everybody must be served.
+    pub(super) quiet: bool,
+    /// Clients come in waves, and a fault comes while everything is parked between two of them.
+    pub(super) waves: bool,
 }
 
 impl Plan {
@@ -78,10 +85,10 @@ impl Plan {
         let settings = settings(rng);
         draw_database(rng, db);
         let window = rng.pick(&[1 << 20, 64 * 1024, 4_000, 700]);
-        Self {
+        let plan = Self {
             agents: rng.pick(&[1, 1, 2]),
             cap: u16::try_from(rng.size(1, settings.pool_size + 1)).unwrap_or(1),
-            links: rng.pick(&[1, 1, 2]),
+            links: rng.pick(&[1, 1, 2, 2, 3]),
             stream_window: window,
             link_window: window * rng.pick(&[1, 2, 4]),
             park_ttl: rng.pick(&[2_000, 60_000, 60_000]),
@@ -119,8 +126,59 @@ impl Plan {
             doze: rng.pick(&[[1, 10, 100], [300, 600, 2_000], [10_000, 10_000, 10_000]]),
             reconfigured: rng.pick(&[0, 0, 30]),
             one_storage: rng.chance(60),
+            quiet: false,
+            waves: false,
             settings,
+        };
+        match rng.below(100) {
+            0..10 => plan.quiet(),
+            10..40 => plan.waves(),
+            _ => plan,
         }
+    }
+
+    /// What is parked survives this and that, and is used by many at once afterwards.
+    fn waves(mut self) -> Self {
+        let settings = &mut self.settings;
+        settings.pool_size = settings.pool_size.max(2);
+        settings.idle_timeout = Millis(600_000);
+        settings.max_lifetime = Millis(1_800_000);
+        settings.wait_timeout = Millis(10_000);
+        settings.query_timeout = Millis(30_000);
+        self.cap = self.cap.max(2);
+        self.clients = 24;
+        self.horizon = WAVE_MS * 5;
+        self.delay = self.delay.min(40);
+        self.tcp_delay = self.tcp_delay.min(5);
+        self.open_delay = self.open_delay.min(30);
+        self.taste.large = 0;
+        self.park_ttl = 60_000;
+        self.refused = 0;
+        self.hanging = 0;
+        self.dials_refused = 0;
+        self.fault_every = WAVE_MS;
+        self.favourite = self.favourite.or(Some(Fault::Crash));
+        self.waves = true;
+        self
+    }
+
+    /// Nothing goes wrong and nobody is in a hurry. Objects still sleep, and sessions grow old.
+    fn quiet(mut self) -> Self {
+        let settings = &mut self.settings;
+        settings.wait_timeout = Millis(600_000);
+        settings.query_timeout = Millis(600_000);
+        settings.connect_timeout = Millis(600_000);
+        settings.tunnel_wait = Millis(30_000);
+        self.cap = self.cap.max(u16::try_from(settings.pool_size).unwrap_or(u16::MAX));
+        self.impatient = 0;
+        self.slow_readers = 0;
+        self.fault_every = 0;
+        self.refused = 0;
+        self.hanging = 0;
+        self.dials_refused = 0;
+        self.reconfigured = 0;
+        self.quiet = true;
+        self
     }
 
     /// The settings of the agent on this machine.

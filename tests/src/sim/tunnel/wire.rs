@@ -143,6 +143,13 @@ impl World {
             return;
         }
         let opened = link.agent != End::Absent;
+        let most = link.monitor.queue_max();
+        let bytes = link.up.bytes().max(link.down.bytes());
+        if bytes > most {
+            let detail = format!("{bytes} bytes are under way on link {id}, at most {most}");
+            return self.broken("6 memory", detail);
+        }
+        let Some(link) = self.links.get_mut(&id) else { return };
         let moves_up = !link.up.items.is_empty() && !link.up.scheduled;
         let moves_down = !link.down.items.is_empty() && !link.down.scheduled && opened;
         link.up.scheduled |= moves_up;
