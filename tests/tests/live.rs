@@ -9,10 +9,10 @@
     reason = "test code: a failed step must fail the test, at the place where it failed"
 )]
 
+#[path = "live/a_long_rest.rs"]
+mod a_long_rest;
 #[path = "live/agent/mod.rs"]
 mod agent;
-#[path = "live/alarm.rs"]
-mod alarm;
 #[path = "live/app.rs"]
 mod app;
 #[path = "live/auth.rs"]

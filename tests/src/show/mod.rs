@@ -1,9 +1,11 @@
 //! What the demo, the benchmark and the test of round trips share: one stage with two Workers that
-//! ask the same question, one through the coordinator and one by itself, and the measuring.
+//! ask the same question, one through the coordinator and one by itself, and the measuring; and
+//! another one on which coordinators end and pools survive or do not.
 
 mod burst;
 mod samples;
 mod stage;
+mod survival;
 mod table;
 mod throughput;
 
@@ -14,6 +16,7 @@ use anyhow::Result;
 pub use burst::{Burst, burst};
 pub use samples::{Latency, Samples, latency};
 pub use stage::{Stage, StageConfig, Way};
+pub use survival::{Event, Outcome, Survival, Tunnels};
 pub use table::{Align, Table};
 pub use throughput::{Rate, throughput};
 

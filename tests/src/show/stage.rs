@@ -195,7 +195,8 @@ fn urls(pool_size: usize, tunnel: &Tunnel, tcp: &TcpProxy) -> [(&'static str, St
     ]
 }
 
-fn coordinator(urls: &[(&str, String)]) -> Result<Worker> {
+/// The coordinator with these databases; `scram_user` has a password.
+pub(super) fn coordinator(urls: &[(&str, String)]) -> Result<Worker> {
     let mut worker =
         Worker::from_directory("coordinator", built("coordinator")?).durable_object("Pierhead");
     for (name, url) in urls {
@@ -208,7 +209,8 @@ fn coordinator(urls: &[(&str, String)]) -> Result<Worker> {
     Ok(worker)
 }
 
-fn caller(worker: Worker) -> Worker {
+/// Binds the coordinator's objects.
+pub(super) fn caller(worker: Worker) -> Worker {
     worker.namespace("PIERHEAD", "Pierhead", "coordinator")
 }
 

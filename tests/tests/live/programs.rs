@@ -21,6 +21,16 @@ fn the_demo_shows_rows_and_what_is_gained() {
 }
 
 #[test]
+fn the_demo_of_the_agent_shows_what_survives() {
+    let (code, out, err) = run(env!("CARGO_BIN_EXE_demo"), &["--tunnel", "agent"]);
+    assert_eq!(code, Some(0), "{out}\n{err}");
+    assert_eq!(out.matches("3 of 3 kept, 0 opened").count(), 6, "{out}\n{err}");
+    assert_eq!(out.matches("0 of 3 kept, 3 opened").count(), 6, "{out}\n{err}");
+    let (code, _, err) = run(env!("CARGO_BIN_EXE_demo"), &["--tunnel", "carrier-pigeon"]);
+    assert_eq!(code, Some(2), "{err}");
+}
+
+#[test]
 fn the_benchmark_runs() {
     let (code, out, err) = run(env!("CARGO_BIN_EXE_bench"), &["--smoke"]);
     assert_eq!(code, Some(0), "{out}\n{err}");

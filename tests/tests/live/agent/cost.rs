@@ -33,7 +33,7 @@ async fn messages_per_query(world: &World, per_second: u32, seconds: u32) -> f64
 #[test]
 fn a_query_is_about_one_message() {
     live(async {
-        let world = Setup::new().agent().start().await;
+        let world = Setup::new().agent().crash_control().start().await;
         world.until_links(1).await;
         world.app().echo("warm").await.unwrap();
         for (per_second, seconds) in [(1, 6), (10, 4), (100, 4)] {
@@ -44,5 +44,13 @@ fn a_query_is_about_one_message() {
         let before = received(&world).await.0;
         tokio::time::sleep(Duration::from_secs(5)).await;
         assert_eq!(received(&world).await.0, before, "an idle link sends messages");
+
+        // The counter begins with the object's life.
+        world.until_parked(1).await;
+        world.workerd.hibernate_all_objects().await.unwrap();
+        world.app().echo("first").await.unwrap();
+        let waking = received(&world).await.0;
+        eprintln!("the first query after a sleep: {waking} incoming messages");
+        assert!(waking <= 3, "{waking}");
     });
 }

@@ -1,4 +1,5 @@
-//! Pools at rest.
+//! Pools at rest. The longest story is here, so the file is the first in the alphabet: the others
+//! run beside it.
 
 use std::time::Duration;
 
@@ -13,7 +14,7 @@ const ASLEEP: Duration = Duration::from_secs(15);
 /// How long it must stay asleep by itself.
 const SLEEP: Duration = Duration::from_secs(180);
 
-/// Takes its time, and the others run beside it; so the two that rest do it together.
+/// Takes more than three minutes; so the two that rest do it together.
 #[test]
 fn pools_rest() {
     live(async {
