@@ -12,13 +12,14 @@ impl Engine {
     /// A session has rested: its agent may hold it. Not while a message of the database is half
     /// here.
     pub(super) fn park(&mut self, id: SessionId) {
-        let Some(session) = self.sessions.get(&id) else { return };
+        let Some(session) = self.sessions.get_mut(&id) else { return };
         if !session.scanner.is_clean() {
             self.timers.set(Target::Session(id), Reason::Park, self.now + PARK_AFTER);
             return;
         }
         let idle = session.idle_until.since(self.now);
         let rest = session.expires.since(self.now);
+        session.rested = true;
         let stream = session.stream;
         self.links.park(stream, idle, rest);
         self.counters.parkings += 1;

@@ -32,6 +32,7 @@ impl Engine {
     pub(super) fn session_data(&mut self, id: SessionId, bytes: Bytes) {
         let Some(session) = self.sessions.get_mut(&id) else { return };
         session.owed += bytes.len();
+        session.rested = false;
         if matches!(session.state(), State::Parked { .. }) {
             self.unpark(id);
         }

@@ -13,7 +13,7 @@ use crate::pool::session::{Exchange, State, Work};
 pub(super) enum Lost {
     Opening,
     Nothing,
-    Request { client: ClientId, retry: bool, detail: String },
+    Request { client: ClientId, retry: bool, rested: bool, detail: String },
 }
 
 impl Engine {
@@ -87,7 +87,9 @@ impl Engine {
         let session = self.sessions.get(&id)?;
         let lost = match session.state() {
             State::Opening { .. } => Lost::Opening,
-            State::Leased { client, work, .. } => what_was_lost(*client, work, accepted, detail),
+            State::Leased { client, work, .. } => {
+                what_was_lost(*client, work, session.rested, accepted, detail)
+            }
             State::Idle { .. }
             | State::Parked { .. }
             | State::Away { .. }
@@ -103,15 +105,18 @@ impl Engine {
         match lost {
             Lost::Opening => self.note_open_failure(id, ConnectFailure::ended(detail)),
             Lost::Nothing => {}
-            Lost::Request { client, retry: true, detail } => self.retry(client, &detail),
-            Lost::Request { client, retry: false, detail } => self.lose(client, detail),
+            Lost::Request { client, retry: true, rested, detail } => {
+                self.retry(client, rested, &detail);
+            }
+            Lost::Request { client, retry: false, detail, .. } => self.lose(client, detail),
         }
     }
 
-    /// Nothing of the request was sent: it is tried on another session.
-    fn retry(&mut self, id: ClientId, detail: &str) {
+    /// Nothing of the request was sent: it is tried on another session. That a session had ended
+    /// while it rested is no sign of trouble, and there are only so many of them.
+    fn retry(&mut self, id: ClientId, rested: bool, detail: &str) {
         let Some(client) = self.clients.get_mut(&id) else { return };
-        client.retries += 1;
+        client.retries += u32::from(!rested);
         if client.retries > RETRIES_MAX {
             self.fail(id, &Failure::LostBeforeSent { detail: detail.to_owned() });
             return;
@@ -135,13 +140,13 @@ fn is_opening(session: &crate::pool::session::Session) -> bool {
     matches!(session.state(), State::Opening { .. })
 }
 
-fn what_was_lost(client: ClientId, work: &Work, accepted: u64, detail: &str) -> Lost {
+fn what_was_lost(client: ClientId, work: &Work, rested: bool, accepted: u64, detail: &str) -> Lost {
     match work {
-        Work::Verifying => Lost::Request { client, retry: true, detail: detail.to_owned() },
+        Work::Verifying => Lost::Request { client, retry: true, rested, detail: detail.to_owned() },
         Work::Exchange(exchange) => {
             let retry = nothing_reached_the_database(exchange, accepted);
             let detail = exchange.fatal.clone().unwrap_or_else(|| detail.to_owned());
-            Lost::Request { client, retry, detail }
+            Lost::Request { client, retry, rested, detail }
         }
     }
 }

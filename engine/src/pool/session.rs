@@ -249,6 +249,8 @@ pub(crate) struct Session {
     pub(crate) expires: Instant,
     /// When it will have been idle for too long, if it is.
     pub(crate) idle_until: Instant,
+    /// It was parked, and nothing was heard of it since: it may have ended meanwhile.
+    pub(crate) rested: bool,
     /// An earlier life of the coordinator may have left statements: they are purged ahead of the
     /// next request.
     pub(crate) purge: bool,
@@ -274,6 +276,7 @@ impl Session {
             owed: 0,
             expires,
             idle_until: expires,
+            rested: false,
             purge: false,
             parameters: BTreeMap::new(),
             cancel_key: None,
@@ -297,6 +300,7 @@ impl Session {
             owed: 0,
             expires,
             idle_until,
+            rested: true,
             purge: true,
             parameters: BTreeMap::new(),
             cancel_key: None,

@@ -60,6 +60,28 @@ fn a_parked_session_that_went_away_meanwhile_costs_only_a_trip() {
 }
 
 #[test]
+fn an_agent_that_has_lost_them_all_costs_a_trip_each_and_no_error() {
+    let (_, offered) = parked();
+    let offers: Vec<Offered> =
+        (1..=8).map(|index| Offered { stream: wire(1, index), ..offered.clone() }).collect();
+    let mut story = Story::begin();
+    story.dials(1, 1, &offers);
+    let client = story.asks("select 'x'");
+    for _ in 1..=8 {
+        let heard = story.heard(1);
+        let used = heard.iter().rev().find_map(|frame| match frame {
+            Frame::Data(data) => Some(data.stream),
+            Frame::Adopt(adopt) if !adopt.bytes.0.is_empty() => Some(adopt.stream),
+            _ => None,
+        });
+        story.tells(1, &[gone(used.unwrap(), true, GoneReason::Unknown)]);
+    }
+    assert_eq!(story.answer(client), None);
+    let opened = story.heard(1);
+    assert_eq!(kinds(&opened), ["open", "data"]);
+}
+
+#[test]
 fn one_that_may_have_been_delivered_is_never_sent_again() {
     let (mut story, offered) = parked();
     let client = story.asks("insert into t values (1)");
