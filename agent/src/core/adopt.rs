@@ -111,12 +111,21 @@ impl Agent {
         self.put(no, Describe { stream: id, cancel: kept.cancel, blob: kept.blob });
     }
 
+    /// True if the stream is nobody's, and may be adopted on another link.
+    fn offered_elsewhere(&self, no: LinkNo, id: StreamId) -> bool {
+        self.links.values().any(|link| link.no != no && link.offered.contains(&id))
+    }
+
     /// The coordinator has no use for a parked stream.
     pub(super) fn release(&mut self, no: LinkNo, id: StreamId) {
         let Some(link) = self.links.get_mut(&no) else { return };
         link.unsettled.remove(&id);
         if self.owns(no, id) {
             self.end_stream(id, GoneReason::Released);
+        } else if self.offered_elsewhere(no, id) {
+            // The coordinator may have adopted it there, and the release overtaken the adoption.
+            let reason = GoneReason::Released;
+            self.say_gone(no, Gone { stream: id, nothing_delivered: true, reason }, false);
         } else if self.adoptable(no, id) {
             self.take_over(no, id);
             self.end_stream(id, GoneReason::Released);

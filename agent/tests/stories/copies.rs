@@ -98,6 +98,25 @@ fn of_two_links_that_were_offered_a_stream_the_first_to_adopt_it_has_it() {
 }
 
 #[test]
+fn a_stream_offered_on_two_links_ends_when_both_have_released_it() {
+    let mut stage = two_links();
+    stage.bring_up(1, 1, 11);
+    let (adopted, released) = (stream(1, 1), stream(1, 2));
+    let (first, second) = (stage.parked(1, 1), stage.parked(1, 2));
+    let third = stage.cut(1);
+    stage.hello(2);
+    stage.hello(third);
+    let release = |stream| Frame::Release(pierhead_wire::tunnel::Release { stream });
+    stage.say(third, [welcome(1, 11), release(adopted), release(released)]);
+    let ends = gone(&stage.heard(third));
+    assert!(ends.contains(&(adopted, GoneReason::Released, true)));
+    stage.say(2, [welcome(1, 11), adopt(adopted, 5, 3, b"first"), release(released)]);
+    let did = stage.did();
+    assert_eq!(written(&did, first), b"first");
+    assert!(super::stage::finished(&did, second));
+}
+
+#[test]
 fn a_stream_parked_on_a_living_link_is_not_offered_on_another() {
     let mut stage = two_links();
     stage.bring_up(1, 1, 11);

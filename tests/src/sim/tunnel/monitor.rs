@@ -315,7 +315,8 @@ impl Monitor {
             Frame::Offer(offer) if self.object.state == LinkState::Greeted => {
                 self.object.unsettled.extend(offer.streams.iter().map(|s| s.stream));
             }
-            Frame::Here(_) => self.woke_at = None,
+            // An agent that drains lives.
+            Frame::Here(_) | Frame::Drain(_) => self.woke_at = None,
             Frame::Gone(gone) => {
                 self.object.settle(gone.stream);
                 self.object.streams.remove(&gone.stream);
