@@ -69,7 +69,7 @@ pub(crate) fn run(layout: &Layout, options: &Options) -> Result<ExitCode> {
     simulation(layout, options, &mut steps);
     eprint!("{}live tests: their summary follows\n\n", steps.table());
     let mut live = cargo(layout, &["test", "--package", "pierhead-tests", "--test", "live"]);
-    live.envs(tools.variables(layout, &agent)).args(after_dashes(options));
+    live.envs(tools.variables(layout, &agent)).args(live_arguments(options));
     let live = process::foreground(&mut live)?.success();
     Ok(verdict(live && steps.passed()))
 }
@@ -152,6 +152,14 @@ fn after_dashes(options: &Options) -> Vec<String> {
         return Vec::new();
     }
     std::iter::once("--".to_owned()).chain(options.filter.iter().cloned()).collect()
+}
+
+/// Stories mostly wait, some of them for minutes: more of them at once than there are processors.
+fn live_arguments(options: &Options) -> Vec<String> {
+    if options.filter.is_empty() {
+        return ["--", "--test-threads=4"].map(str::to_owned).into();
+    }
+    after_dashes(options)
 }
 
 fn must(command: &mut Command, advice: &str) -> Result<()> {

@@ -18,7 +18,11 @@ const SLEEP: Duration = Duration::from_secs(180);
 #[test]
 fn pools_rest() {
     live(async {
-        tokio::join!(a_pool_in_use_outlives_long_pauses(), with_an_agent_the_object_sleeps());
+        tokio::join!(
+            a_pool_in_use_outlives_long_pauses(),
+            with_an_agent_the_object_sleeps(),
+            idle_sessions_end_without_waking_the_object(),
+        );
     });
 }
 
@@ -52,6 +56,20 @@ async fn with_an_agent_the_object_sleeps() {
     assert_eq!(use_sessions(&app, 2).await, pids);
     assert_eq!(world.births("main"), 3, "it was not asleep all the time");
     assert_eq!((world.link.stats().streams_total, world.origin.stats().streams_total), (2, 2));
+}
+
+/// The agent ends them; the object hears of it when it wakes for something else.
+async fn idle_sessions_end_without_waking_the_object() {
+    let world = Setup::new().agent().keys("pool_size=2&idle_timeout=20s").start().await;
+    world.until_links(1).await;
+    let app = world.app();
+    let pids = use_sessions(&app, 2).await;
+    tokio::time::sleep(ASLEEP).await;
+    assert_eq!(world.sessions().await, 2);
+    world.until_sessions(0).await;
+    assert_eq!(world.births("main"), 1, "an end woke it");
+    assert!(use_sessions(&app, 2).await.is_disjoint(&pids));
+    assert_eq!(world.births("main"), 2, "it was not asleep");
 }
 
 #[test]

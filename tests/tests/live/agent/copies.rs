@@ -93,7 +93,8 @@ fn the_newer_copy_wins_and_inherits_the_sessions() {
 
 #[test]
 fn no_session_is_used_by_two_copies() {
-    const CAP: usize = 8;
+    // Fewer than a copy would like to have.
+    const CAP: usize = 4;
     live(async {
         let world = Setup::new()
             .agent()
@@ -104,7 +105,7 @@ fn no_session_is_used_by_two_copies() {
             .start()
             .await;
         world.until_links(2).await;
-        use_sessions(&world.app(), 6).await;
+        use_sessions(&world.app(), CAP).await;
         let sampler = Sampler::start(&world).await;
         let twin = world.workerd.twin().await.unwrap();
         let [one, other] = targets(&world, &twin);
@@ -123,6 +124,22 @@ fn no_session_is_used_by_two_copies() {
         eprintln!("answered by the copies: {answered:?}");
         assert!(answered.iter().all(|count| *count > 0), "a copy never had its turn");
         assert!(sampler.peak().await <= CAP as i64);
+    });
+}
+
+#[test]
+fn the_agents_cap_is_the_guarantee() {
+    live(async {
+        let world = Setup::new().agent().keys("pool_size=10").agent_cap(3).start().await;
+        world.until_links(1).await;
+        let sampler = Sampler::start(&world).await;
+        let app = world.app();
+        let callers: Vec<_> =
+            (0..30).map(|_| app.spawn("select 'mine' from (select pg_sleep(0.05)) s")).collect();
+        for caller in callers {
+            assert_eq!(caller.await.unwrap().unwrap()["rows"][0][0], "mine");
+        }
+        assert_eq!(sampler.peak().await, 3);
     });
 }
 

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use serde_json::Value;
+
 use crate::world::{Setup, World, live};
 
 async fn received(world: &World) -> (u64, u64) {
@@ -46,7 +48,8 @@ fn a_query_is_about_one_message() {
         assert_eq!(received(&world).await.0, before, "an idle link sends messages");
 
         // The counter begins with the object's life.
-        world.until_parked(1).await;
+        let at_rest = |s: &Value| s["parked"] != 0 && s["idle"] == 0 && s["opening"] == 0;
+        world.until_status("at rest", at_rest).await;
         world.workerd.hibernate_all_objects().await.unwrap();
         world.app().echo("first").await.unwrap();
         let waking = received(&world).await.0;

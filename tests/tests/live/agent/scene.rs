@@ -26,6 +26,9 @@ export class Pierhead extends Base {
 export default entry;
 "#;
 
+/// What an agent logs when a link is up.
+const LINK_UP: &str = "link up";
+
 /// The agents of a world that is being set up.
 pub(crate) struct Agents {
     /// Their instances.
@@ -172,10 +175,16 @@ impl World {
         rows.iter().map(|row| row.get(0)).collect()
     }
 
-    /// Workerd dies (SIGKILL) and comes back with the same storage, on other ports.
+    /// Workerd dies (SIGKILL) and comes back with the same storage, on other ports; returns when
+    /// the agents have found it.
     pub(crate) async fn crash_workerd(&mut self) {
+        let seen: Vec<_> = self.agents.iter().map(|agent| agent.log().count(LINK_UP)).collect();
         self.workerd.restart().await.unwrap();
         self.link.set_targets([self.workerd.addr("coordinator").unwrap()]);
+        for (agent, seen) in self.agents.iter().zip(seen) {
+            // As long as the longest back-off, and more.
+            agent.log().wait_for_more(LINK_UP, seen, Duration::from_secs(40)).await.unwrap();
+        }
     }
 }
 

@@ -2,6 +2,9 @@
 
 use std::time::{Duration, Instant};
 
+use pierhead_tests::net::Answer;
+
+use crate::agent::scene::use_sessions;
 use crate::world::{Setup, live};
 
 #[test]
@@ -53,5 +56,24 @@ fn without_an_agent_the_next_way_is_taken() {
         world.agents[0].restart().unwrap();
         world.until_links(1).await;
         app.echo("either way").await.unwrap();
+    });
+}
+
+#[test]
+fn a_coordinator_that_stays_away_loses_its_sessions() {
+    live(async {
+        let setup = Setup::new().agent().keys("pool_size=3&tunnel_wait=20s");
+        let world = setup.agent_variable("PIERHEAD_PARK_TTL", "1s").start().await;
+        world.until_links(1).await;
+        let app = world.app();
+        let before = use_sessions(&app, 3).await;
+        world.until_parked(3).await;
+        world.link.knobs().answer(Answer::Drop);
+        world.link.knobs().cut_all();
+        world.until_sessions(0).await;
+        let waiting = app.spawn("select 'answered'");
+        world.link.knobs().answer(Answer::Accept);
+        assert_eq!(waiting.await.unwrap().unwrap()["rows"][0][0], "answered");
+        assert!(use_sessions(&app, 3).await.is_disjoint(&before));
     });
 }
