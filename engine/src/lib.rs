@@ -54,6 +54,6 @@ pub mod settings;
 pub mod time;
 
 pub use crate::core::Engine;
-pub use crate::core::status::Status;
+pub use crate::core::status::{LinkCredit, Status};
 pub use crate::io::{Event, Input, Level, Output, Refusal, RefusalKind};
 pub use crate::settings::{ResetPolicy, Settings, Way};

@@ -61,6 +61,11 @@ pub const END_TIMEOUT: Millis = Millis::secs(10);
 /// How long clearing a session's state may take. It is one short command.
 pub const RESET_TIMEOUT: Millis = Millis::secs(5);
 
+/// How long cancelling an abandoned request and reading the rest of its answer may take, before its
+/// session is ended instead: several times a cancel's two trips, and less than a new session costs
+/// a busy pool.
+pub const DRAIN_TIMEOUT: Millis = Millis::secs(5);
+
 /// A waiter that waited longer than this is asked whether it still lives before it is granted a
 /// session, so that nobody's query runs for nobody.
 pub const PROBE_WAITER_AFTER: Millis = Millis::secs(1);

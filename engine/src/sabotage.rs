@@ -27,11 +27,13 @@ pub enum Bug {
     OtherConfiguration,
     /// Credit of data that nobody reads is not given back.
     CreditLeak,
+    /// A session is handed on while a cancel of its last request may still come.
+    CancelNotFenced,
 }
 
 impl Bug {
     /// All of them.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::ReleaseBeforeReset,
         Self::RetryAfterSend,
         Self::SkipReset,
@@ -42,6 +44,7 @@ impl Bug {
         Self::OpenBeforeSettled,
         Self::OtherConfiguration,
         Self::CreditLeak,
+        Self::CancelNotFenced,
     ];
 }
 

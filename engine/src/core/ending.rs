@@ -14,16 +14,6 @@ use crate::settings::Way;
 use crate::time::Reason;
 
 impl Engine {
-    /// The client of a session is no longer there. If nothing was sent for it the session is as
-    /// good as before; otherwise what runs is cancelled and the session ended.
-    pub(super) fn abandon(&mut self, id: SessionId, why: Why) {
-        if self.is_verifying(id) {
-            self.release(id, Why::NotSent);
-        } else {
-            self.end(id, why);
-        }
-    }
-
     /// Begins the end of a session that no client holds any more.
     pub(super) fn end(&mut self, id: SessionId, why: Why) {
         let Some(session) = self.sessions.get(&id) else { return };
@@ -34,10 +24,6 @@ impl Engine {
         let parked = self.links.is_parked(session.stream);
         let logged_in = !matches!(session.state(), State::Opening { .. });
         let busy = session.is_busy() && why.leaves_work();
-        #[cfg(sabotage)]
-        if busy && way == Way::Agent && crate::link::parks_half_sent() {
-            return self.park_half_sent(id);
-        }
         let within = if way == Way::Agent { AGENT_END_TIMEOUT } else { END_TIMEOUT };
         self.idle.retain(|&other| other != id);
         self.timers.clear_all(Target::Session(id));

@@ -43,6 +43,9 @@ impl Engine {
             Event::Refused { stream, reason, advice } => {
                 self.stream_refused(stream, &refusal(reason, &advice));
             }
+            Event::Cancelled { stream, request, proved } => {
+                self.cancelled(stream, request, proved);
+            }
             Event::Described { stream, blob } => self.described(stream, blob),
             Event::Data { stream, bytes } => self.stream_data(stream, bytes),
             Event::Broken { stream, accepted, detail } => {
@@ -206,7 +209,7 @@ impl Engine {
     }
 
     fn described(&mut self, stream: StreamId, blob: Bytes) {
-        let Some(&Carrier::Session(id)) = self.streams.get(&stream) else { return };
+        let Some(id) = self.session_of(stream) else { return };
         match Portrait::decode(blob, &self.settings, self.fingerprint) {
             Some(portrait) => {
                 if let Some(session) = self.sessions.get_mut(&id) {
@@ -245,7 +248,7 @@ impl Engine {
             self.alone_since = self.now;
         }
         for one in lost {
-            if let Some(&Carrier::Session(id)) = self.streams.get(&one.stream) {
+            if let Some(id) = self.session_of(one.stream) {
                 self.lost_with_link(id, terms, one, detail);
             }
         }
@@ -278,7 +281,7 @@ impl Engine {
 
     /// An agent gave a stream up, or the database closed it: the agent says when it is gone.
     fn stream_broken(&mut self, stream: StreamId, accepted: u64, detail: &str) {
-        let Some(&Carrier::Session(id)) = self.streams.get(&stream) else { return };
+        let Some(id) = self.session_of(stream) else { return };
         let Some((was, work)) = self.what_was_lost(id, accepted, detail) else { return };
         self.log(Level::Info, Some(id), None, format!("broken while {was}: {detail}"));
         self.end(id, Why::Broken);

@@ -2,6 +2,7 @@
 
 mod cancel;
 mod clients;
+mod drain;
 mod ending;
 mod lease;
 mod links;
@@ -154,6 +155,14 @@ impl Engine {
     fn next_id(&mut self) -> u64 {
         self.last_id += 1;
         self.last_id
+    }
+
+    /// The session that a stream carries.
+    fn session_of(&self, stream: StreamId) -> Option<SessionId> {
+        match self.streams.get(&stream) {
+            Some(&Carrier::Session(id)) => Some(id),
+            Some(Carrier::Cancel) | None => None,
+        }
     }
 
     /// The only way for a session from one state to another.

@@ -216,6 +216,7 @@ impl Engine {
         self.sessions.values().any(|s| match s.state() {
             State::Idle { .. }
             | State::Parked { .. }
+            | State::Draining { .. }
             | State::Leased { .. }
             | State::Resetting { .. } => true,
             State::Opening { .. } | State::Away { .. } | State::Ending { .. } | State::Moving => {

@@ -61,6 +61,12 @@ impl Engine {
         here.filter_map(row).collect()
     }
 
+    /// True if the session's stream is on a link.
+    #[cfg(sabotage)]
+    pub(super) fn is_agents(&self, id: SessionId) -> bool {
+        self.sessions.get(&id).is_some_and(|s| self.links.link_of(s.stream).is_some())
+    }
+
     /// A planted bug: what still runs is left to run, and the session parked.
     #[cfg(sabotage)]
     pub(super) fn park_half_sent(&mut self, id: SessionId) {

@@ -8,16 +8,16 @@ use pierhead_wire::pg::tag::backend as tag;
 
 use crate::auth::handshake;
 use crate::core::Engine;
-use crate::core::reset::Transaction;
 use crate::database::replies::{Replies, Reply};
 use crate::database::signs::Signs;
+use crate::database::transaction::Transaction;
 use crate::failure::Failure;
 use crate::ids::{ClientId, SessionId};
 use crate::io::Level;
 use crate::pool::session::{Exchange, State, Why, Work};
 
 /// What a message means for the session.
-enum Turn {
+pub(super) enum Turn {
     /// Go on.
     On,
     /// The exchange is over.
@@ -93,6 +93,14 @@ impl Engine {
                     self.wrong(id, "a reply that does not answer the purge of statements");
                 }
             }
+            State::Draining { exchange, done: None, .. } => {
+                let turn = match exchange.ahead {
+                    Some(_) => ahead_turn(&mut exchange.ahead, &piece),
+                    None => exchange_turn(exchange, &piece),
+                };
+                self.remember_parameter(id, &piece);
+                self.draining_turned(id, turn);
+            }
             State::Leased { client, work: Work::Exchange(exchange), .. } => {
                 let client = *client;
                 exchange.answered = true;
@@ -110,6 +118,7 @@ impl Engine {
             }
             State::Idle { .. }
             | State::Parked { .. }
+            | State::Draining { .. }
             | State::Leased { work: Work::Verifying, .. } => {
                 self.remember_parameter(id, &piece);
                 self.idle_piece(id, &piece);

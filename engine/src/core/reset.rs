@@ -9,34 +9,12 @@ use crate::core::Engine;
 use crate::core::replies::is_asynchronous;
 use crate::database::replies::{Replies, Reply};
 use crate::database::signs::Signs;
+use crate::database::transaction::Transaction;
 use crate::ids::SessionId;
 use crate::limits::RESET_TIMEOUT;
 use crate::pool::session::{Reset, State, Why};
 use crate::pool::timers::Target;
 use crate::time::Reason;
-
-/// The transaction status of a ready point.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Transaction {
-    /// `I`: none.
-    None,
-    /// `T`: a block is open.
-    Open,
-    /// `E`: a block is open and has failed.
-    Failed,
-}
-
-impl Transaction {
-    /// Reads the body of a `ReadyForQuery`.
-    pub(super) fn read(body: &[u8]) -> Option<Self> {
-        match body {
-            b"I" => Some(Self::None),
-            b"T" => Some(Self::Open),
-            b"E" => Some(Self::Failed),
-            _ => None,
-        }
-    }
-}
 
 /// What an exchange leaves behind.
 pub(super) struct After {

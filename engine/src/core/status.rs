@@ -1,6 +1,7 @@
 //! A look inside.
 
 use crate::core::Engine;
+use crate::ids::LinkId;
 use crate::pool::client::Place;
 use crate::pool::session::State;
 use crate::time::Millis;
@@ -42,6 +43,8 @@ pub struct Counters {
     pub orphans: u64,
     /// Cancels begun.
     pub cancels: u64,
+    /// Sessions that went on after an abandoned request.
+    pub drained: u64,
     /// Sessions that agents were let hold.
     pub parkings: u64,
     /// Sessions of an earlier life of the object, or of a lost link, that were taken over.
@@ -63,6 +66,8 @@ pub struct Status {
     pub leased: usize,
     /// Sessions whose state is being cleared.
     pub resetting: usize,
+    /// Sessions whose abandoned request is being cancelled, and its answer read.
+    pub draining: usize,
     /// Sessions whose end is awaited.
     pub ending: usize,
     /// Sessions that wait for a client at their agent.
@@ -93,7 +98,25 @@ pub struct Status {
     pub counters: Counters,
 }
 
+/// The credit of one link towards the coordinator, in bytes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct LinkCredit {
+    /// What the agent may still send.
+    pub left: u64,
+    /// What has been read and will be granted again.
+    pub due: u64,
+    /// What it is without any traffic.
+    pub window: u64,
+}
+
 impl Engine {
+    /// The credit of a link that was greeted.
+    #[must_use]
+    pub fn link_credit(&self, link: LinkId) -> Option<LinkCredit> {
+        let [left, due, window] = self.links.credit(link)?;
+        Some(LinkCredit { left, due, window })
+    }
+
     /// The pool at this moment.
     #[must_use]
     pub fn status(&self) -> Status {
@@ -117,6 +140,7 @@ impl Engine {
                 State::Idle { .. } => status.idle += 1,
                 State::Leased { .. } => status.leased += 1,
                 State::Resetting { .. } => status.resetting += 1,
+                State::Draining { .. } => status.draining += 1,
                 State::Parked { .. } => status.parked += 1,
                 State::Away { .. } => status.away += 1,
                 State::Ending { .. } => status.ending += 1,

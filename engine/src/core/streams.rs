@@ -91,6 +91,7 @@ impl Engine {
                 what_was_lost(*client, work, session.rested, accepted, detail)
             }
             State::Idle { .. }
+            | State::Draining { .. }
             | State::Parked { .. }
             | State::Away { .. }
             | State::Resetting { .. }

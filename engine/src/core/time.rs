@@ -76,6 +76,7 @@ impl Engine {
                 self.open_failed(id, failure);
             }
             (State::Resetting { .. }, Reason::ResetDeadline) => self.end(id, Why::NotCleared),
+            (State::Draining { .. }, Reason::ResetDeadline) => self.end(id, Why::NotDrained),
             (State::Ending { .. }, Reason::EndDeadline) => self.end_overdue(id),
             (State::Idle { .. }, Reason::Park) => self.park(id),
             (State::Idle { .. }, Reason::IdleTimeout) => self.end(id, Why::IdleTooLong),

@@ -4,3 +4,4 @@
 pub(crate) mod exchange;
 pub(crate) mod replies;
 pub(crate) mod signs;
+pub(crate) mod transaction;

@@ -47,6 +47,8 @@ pub(crate) enum Event {
     Refused { stream: StreamId, reason: RefusedReason, advice: String },
     /// What was written when an adopted stream's session opened.
     Described { stream: StreamId, blob: Bytes },
+    /// The answer to a cancel; if `proved`, it cannot hit anything any more.
+    Cancelled { stream: StreamId, request: u32, proved: bool },
     /// Bytes of the database.
     Data { stream: StreamId, bytes: Bytes },
     /// The stream carries nothing more; the agent still ends its connection.

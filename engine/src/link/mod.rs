@@ -271,6 +271,14 @@ impl Links {
         self.streams.get(&stream).is_some_and(Stream::is_parked)
     }
 
+    /// What a link's agent may still send, what will be granted again, and the whole window.
+    pub(crate) fn credit(&self, id: LinkId) -> Option<[u64; 3]> {
+        let link = self.links.get(&id)?;
+        let window = link.terms.as_ref()?.receive.link;
+        let held = self.streams.values().filter(|s| s.link == id).map(|s| s.held);
+        Some([link.receive_credit, link.owed + held.sum::<u64>(), window.into()])
+    }
+
     /// The link that carries a stream.
     pub(crate) fn link_of(&self, stream: StreamId) -> Option<LinkId> {
         self.streams.get(&stream).map(|s| s.link)
@@ -295,11 +303,6 @@ impl Links {
     pub(crate) fn drains(&self, stream: StreamId) -> bool {
         let link = self.streams.get(&stream).and_then(|s| self.links.get(&s.link));
         link.is_some_and(|link| link.phase() == LinkPhase::Draining)
-    }
-
-    /// What the agent may send of a stream before the first grant, in bytes.
-    pub(crate) fn window(&self, stream: StreamId) -> usize {
-        self.streams.get(&stream).map_or(READ_WINDOW, |s| s.window as usize)
     }
 
     /// The stream of this name on this link.

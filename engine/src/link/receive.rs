@@ -172,6 +172,10 @@ impl Links {
                 let blob = Bytes::copy_from_slice(&describe.blob.0);
                 self.events.push_back(Event::Described { stream, blob });
             }
+            Frame::Cancelled(cancelled) => {
+                let (request, proved) = (cancelled.request, cancelled.proved);
+                self.events.push_back(Event::Cancelled { stream, request, proved });
+            }
             Frame::Finish(_) => {
                 let accepted = s.accepted(false);
                 self.finish(stream);

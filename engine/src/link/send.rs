@@ -5,8 +5,8 @@ use std::collections::VecDeque;
 use bytes::{Bytes, BytesMut};
 use pierhead_wire::limits::TUNNEL_DATA_BYTES_MAX;
 use pierhead_wire::tunnel::{
-    Adopt, Advice, Amount, Blob, Counters, Credit, Describe, Finish, LinkCredit, Open, Park,
-    Payload, Release, Reset, ResetReason, StreamId as WireId,
+    Adopt, Advice, Amount, Blob, Cancel, Counters, Credit, Describe, Finish, LinkCredit, Open,
+    Park, Payload, Release, Reset, ResetReason, StreamId as WireId,
 };
 
 use super::stream::{Phase, Stream};
@@ -96,6 +96,16 @@ impl Links {
             max_idle_ms: max_idle.as_u32(),
             expires_in_ms: expires_in.as_u32(),
         });
+    }
+
+    /// Has the agent cancel what runs on a stream; the number is that of
+    /// [`super::Event::Cancelled`].
+    pub(crate) fn cancel(&mut self, stream: StreamId) -> Option<u32> {
+        let s = self.streams.get(&stream)?;
+        let link = self.links.get_mut(&s.link)?;
+        self.numbers += 1;
+        link.outbox.frame(Cancel { stream: s.wire, request: self.numbers });
+        Some(self.numbers)
     }
 
     /// Gives a stream up. Answered by [`super::Event::Gone`].

@@ -20,6 +20,8 @@
 //!   └───────────────────────────────────────────────────────┘   or out of time
 //! ```
 //!
+//! A session whose client left in the middle of a request is *draining* on its way from Leased to
+//! Resetting, if its agent can prove that the cancel is over; otherwise it ends.
 //! Only sessions over an agent's link are parked or away; any of them goes away when its link is
 //! lost, those that were not parked to be counted until their agent has ended them.
 //!
@@ -35,6 +37,7 @@ use pierhead_wire::tunnel::{AgentLife, Counters, StreamId as WireId};
 use crate::auth::handshake::{CancelKey, Handshake};
 use crate::database::replies::Replies;
 use crate::database::signs::Signs;
+use crate::database::transaction::Transaction;
 use crate::ids::{ClientId, StreamId};
 use crate::pool::budget::{Approval, Budget, Seat};
 use crate::settings::Way;
@@ -68,6 +71,8 @@ pub(crate) enum Why {
     AgentDrains,
     /// A tunnel that is preferred can be used again.
     Fallback,
+    /// The rest of an abandoned request did not come in time, or its cancel proved nothing.
+    NotDrained,
     /// Its agent gave it up, or the database closed it.
     Broken,
 }
@@ -78,6 +83,7 @@ impl Why {
         match self {
             Self::Mismatch
             | Self::NotCleared
+            | Self::NotDrained
             | Self::CallerGone
             | Self::OutOfTime
             | Self::ReaderBehind => true,
@@ -175,6 +181,16 @@ pub(crate) enum State {
         seat: Seat,
         reset: Reset,
     },
+    /// Its client left in the middle of a request: what runs is cancelled, and the rest of the
+    /// answer read.
+    Draining {
+        seat: Seat,
+        exchange: Exchange,
+        /// The cancel that may still hit something.
+        fence: Option<u32>,
+        /// The last ready point was reached.
+        done: Option<Transaction>,
+    },
     /// Its agent holds it.
     Parked {
         seat: Seat,
@@ -199,6 +215,7 @@ impl State {
             Self::Idle { .. } => "idle",
             Self::Leased { .. } => "leased",
             Self::Resetting { .. } => "resetting",
+            Self::Draining { .. } => "draining",
             Self::Parked { .. } => "parked",
             Self::Away { .. } => "away",
             Self::Ending { .. } => "ending",
@@ -215,6 +232,7 @@ impl State {
             Self::Idle { seat }
             | Self::Leased { seat, .. }
             | Self::Resetting { seat, .. }
+            | Self::Draining { seat, .. }
             | Self::Parked { seat }
             | Self::Away { seat, .. }
             | Self::Ending { seat } => Some(seat),
@@ -323,6 +341,15 @@ impl Session {
         }
     }
 
+    /// The request that is running, to be taken along to another state.
+    pub(crate) fn take_exchange(&mut self) -> Option<Exchange> {
+        let State::Leased { work, .. } = &mut self.state else { return None };
+        match std::mem::replace(work, Work::Verifying) {
+            Work::Exchange(exchange) => Some(exchange),
+            Work::Verifying => None,
+        }
+    }
+
     /// The session's place, at its end.
     pub(crate) fn into_seat(self, budget: &mut Budget) -> Option<Seat> {
         self.state.into_seat(budget)
@@ -335,6 +362,7 @@ impl Session {
             State::Opening { .. }
             | State::Idle { .. }
             | State::Resetting { .. }
+            | State::Draining { .. }
             | State::Parked { .. }
             | State::Away { .. }
             | State::Ending { .. }
@@ -354,7 +382,9 @@ impl Session {
     pub(crate) fn is_busy(&self) -> bool {
         matches!(
             self.state,
-            State::Leased { work: Work::Exchange(_), .. } | State::Resetting { .. }
+            State::Leased { work: Work::Exchange(_), .. }
+                | State::Draining { .. }
+                | State::Resetting { .. }
         )
     }
 }

@@ -265,18 +265,3 @@ fn a_draining_agents_parked_sessions_are_let_go() {
     story.tells(1, &[gone(offered.stream, true, GoneReason::Draining)]);
     assert_eq!(story.status().ending, 0);
 }
-
-#[test]
-fn an_abandoned_request_is_reset_and_its_place_free_when_it_is_gone() {
-    let mut story = Story::with(|s| s.pool_size = 1);
-    story.dials(1, 1, &[]);
-    let client = story.asks("select pg_sleep(60)");
-    let stream = story.logs_in(1, 1);
-    story.heard(1);
-    story.happens(pierhead_engine::Input::ClientGone { client });
-    assert_eq!(kinds(&story.heard(1)), ["reset"]);
-    story.asks("select 'x'");
-    assert!(story.heard(1).is_empty(), "the place is taken until the database has ended it");
-    story.tells(1, &[gone(stream, false, GoneReason::Reset)]);
-    assert_eq!(kinds(&story.heard(1)), ["open", "data"]);
-}
