@@ -1,7 +1,7 @@
 //! What agents say.
 
 use bytes::Bytes;
-use pierhead_wire::limits::TUNNEL_CREDIT_MAX;
+use pierhead_wire::limits::{TUNNEL_CREDIT_MAX, TUNNEL_MESSAGE_BYTES_MAX};
 use pierhead_wire::tunnel::{
     Advice, Data, Frame, Frames, GoAwayReason, Gone, Hello, LinkState, Offer, Offered, Reset,
     ResetReason, Sender, StreamId as WireId, agree,
@@ -24,7 +24,11 @@ impl Links {
         let frames = match message.map(Frames::new) {
             Some(Ok(frames)) => frames,
             Some(Err(error)) => return self.fail(id, &protocol(error.to_string())),
-            None => return self.fail(id, &protocol("a text message".to_owned())),
+            None => {
+                let advice =
+                    format!("a text message, or more than {TUNNEL_MESSAGE_BYTES_MAX} bytes");
+                return self.fail(id, &protocol(advice));
+            }
         };
         for frame in frames {
             let done = frame.map_err(|e| protocol(e.to_string())).and_then(|f| self.frame(id, f));
