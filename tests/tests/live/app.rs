@@ -34,6 +34,13 @@ impl App {
         self.with("timeout_ms", timeout.as_millis().to_string())
     }
 
+    /// Calls with this deadline, for as long as that takes.
+    pub(crate) fn patient(&self, timeout: Duration) -> Self {
+        let mut patient = self.timeout(timeout);
+        patient.http = self.http.with_timeout(timeout + Duration::from_secs(30));
+        patient
+    }
+
     /// Calls that ask for a reset.
     pub(crate) fn reset(&self) -> Self {
         self.with("reset", "1".into())

@@ -34,7 +34,8 @@ fn big(app: &App, rate: u32) -> JoinHandle<Value> {
 }
 
 pub(crate) fn big_of(app: &App, mib: u64, rate: u32) -> JoinHandle<Value> {
-    let app = app.timeout(Duration::from_secs(100));
+    let seconds = mib.checked_div(rate.into()).unwrap_or_default();
+    let app = app.patient(Duration::from_secs(90 + 2 * seconds));
     tokio::spawn(async move {
         let query = [("mb", mib.to_string()), ("rate", rate.to_string())];
         let query = query.each_ref().map(|(name, value)| (*name, value.as_str()));

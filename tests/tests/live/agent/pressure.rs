@@ -115,5 +115,5 @@ fn a_slow_reader_disturbs_nobody() {
 #[test]
 #[ignore = "takes minutes"]
 fn a_very_large_result_needs_no_more_memory() {
-    live(slow_reader(1024, 20));
+    live(slow_reader(1024, 4));
 }
