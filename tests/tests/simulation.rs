@@ -94,19 +94,16 @@ mod planted {
         }
     }
 
+    /// Where a bug of the engine must be found.
     fn world_of(bug: engine::Bug) -> Simulation {
-        match bug {
-            engine::Bug::ReleaseBeforeReset
-            | engine::Bug::RetryAfterSend
-            | engine::Bug::SkipReset
-            | engine::Bug::FreeSeatEarly
-            | engine::Bug::CompletedOnLoss => POOL,
-            engine::Bug::ParkHalfSent
-            | engine::Bug::StaleStatement
-            | engine::Bug::OpenBeforeSettled
-            | engine::Bug::OtherConfiguration
-            | engine::Bug::CreditLeak => TUNNEL,
-        }
+        let of_the_pool = [
+            engine::Bug::ReleaseBeforeReset,
+            engine::Bug::RetryAfterSend,
+            engine::Bug::SkipReset,
+            engine::Bug::FreeSeatEarly,
+            engine::Bug::CompletedOnLoss,
+        ];
+        if of_the_pool.contains(&bug) { POOL } else { TUNNEL }
     }
 
     fn right(world: Simulation, seed: u64) {

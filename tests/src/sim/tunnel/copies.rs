@@ -16,7 +16,7 @@ const PURGE: &[u8] = b"Q\0\0\0\x13DEALLOCATE ALL\0";
 /// How long an answer to `wake` may be missing before the link is cut, and a late timer.
 const HERE_MAX: u64 = 2_000 + 50;
 
-fn frames(message: &Bytes) -> Vec<Frame> {
+pub(super) fn frames(message: &Bytes) -> Vec<Frame> {
     Frames::new(message.clone()).into_iter().flatten().map_while(Result::ok).collect()
 }
 
@@ -29,13 +29,13 @@ impl World {
             }
             self.cover_object(&frame);
             match &frame {
-                Frame::Open(open) => self.check_purge(id, open.stream, None),
-                Frame::Adopt(adopt) if !adopt.bytes.0.is_empty() => {
-                    self.check_purge(id, adopt.stream, Some(&adopt.bytes.0));
-                }
-                Frame::Data(data) => self.check_purge(id, data.stream, Some(&data.bytes.0)),
+                Frame::Welcome(welcome) => self.learn_life(id, welcome.object_life),
+                Frame::Wake(wake) => self.learn_life(id, wake.object_life),
                 Frame::Describe(describe) => self.described(id, describe),
-                Frame::Park(park) => self.check_park(id, park.stream),
+                Frame::Park(park) => {
+                    self.check_park(id, park.stream);
+                    self.disturb_park(id, park.stream);
+                }
                 _ => {}
             }
         }
@@ -63,14 +63,17 @@ impl World {
         self.coverage.add(name);
     }
 
-    /// Bytes of another life than the last begin with the purge of statement names.
-    fn check_purge(&mut self, id: u64, stream: StreamId, bytes: Option<&Bytes>) {
+    /// A link's object: bytes of another life than the last begin with the purge of names.
+    fn check_purge(&mut self, id: u64, stream: StreamId, bytes: &Bytes) {
         let Some(link) = self.links.get(&id) else { return };
-        let Some(life) = link.known else { return };
-        let key = (link.slot, link.process, stream);
-        let before = self.drivers.insert(key, life);
-        let Some(bytes) = bytes else { return };
-        if before.is_some_and(|before| before != life) && !bytes.starts_with(PURGE) {
+        let name = (link.slot, link.process, stream);
+        let Some((_, life)) = link.monitor.agent.copy.filter(|_| self.has(id, stream)) else {
+            return;
+        };
+        let before = self.drivers.insert(name, life);
+        // Little credit may tear it.
+        let purged = bytes.starts_with(PURGE) || PURGE.starts_with(bytes);
+        if before.is_some_and(|before| before != life) && !purged {
             let detail = format!("{stream:?} changes its object, and nothing is purged");
             self.broken("purge", detail);
         }
@@ -89,10 +92,14 @@ impl World {
             if let Err((rule, detail)) = link.monitor.agent_says(&frame) {
                 return self.broken(rule, format!("link {id}: {detail}"));
             }
-            if let Frame::Offer(offer) = &frame {
-                for offered in offer.streams.iter() {
-                    self.check_offer(id, &offered);
+            match &frame {
+                Frame::Offer(offer) => {
+                    for offered in offer.streams.iter() {
+                        self.check_offer(id, &offered);
+                    }
                 }
+                Frame::Gone(gone) => self.said_gone(id, gone.stream),
+                _ => {}
             }
             let name = match &frame {
                 Frame::Offer(offer) if !offer.streams.is_empty() => {
@@ -126,15 +133,31 @@ impl World {
     }
 
     pub(super) fn agent_hears(&mut self, id: u64, message: &Bytes) {
-        let Some(link) = self.links.get_mut(&id) else { return };
         for frame in frames(message) {
+            if let Frame::Open(open) = &frame
+                && self.tapes.knows(id, open.stream)
+            {
+                // An evicted object has forgotten how far it had counted: the link ends here.
+                return;
+            }
+            let Some(link) = self.links.get_mut(&id) else { return };
             link.monitor.agent_hears(&frame);
             match &frame {
-                Frame::Open(open) => self.tapes.begin(id, open.stream, 0, &[]),
+                Frame::Open(open) => self.opened(id, open.stream),
                 Frame::Adopt(adopt) => {
+                    self.take_over(id, adopt.stream);
+                    if !adopt.bytes.0.is_empty() {
+                        self.check_purge(id, adopt.stream, &adopt.bytes.0);
+                        self.heard_use(id, adopt.stream);
+                    }
                     self.tapes.begin(id, adopt.stream, adopt.counters.sent, &adopt.bytes.0);
                 }
-                Frame::Data(data) => self.tapes.data(id, data.stream, &data.bytes.0),
+                Frame::Data(data) => {
+                    self.check_purge(id, data.stream, &data.bytes.0);
+                    self.heard_use(id, data.stream);
+                    self.tapes.data(id, data.stream, &data.bytes.0);
+                }
+                Frame::Park(park) => self.heard_park(id, park),
                 _ => {}
             }
         }

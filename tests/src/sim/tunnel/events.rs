@@ -19,6 +19,8 @@ pub(super) enum Event {
     ObjectClosed(u64),
     /// The agent is told that a link is gone.
     AgentClosed(u64),
+    /// The network breaks a link.
+    Cut(u64),
     /// The answer to a ping arrives.
     Pong(u64),
     /// A connection to the database stands, or could not be made.
@@ -69,6 +71,7 @@ impl World {
             Event::Down(link) => self.arrive_down(link),
             Event::ObjectClosed(link) => self.object_closed(link),
             Event::AgentClosed(link) => self.agent_closed(link),
+            Event::Cut(link) => self.cut_link(link),
             Event::Pong(link) => self.pong(link),
             Event::Connected(conn) => self.connected(conn),
             Event::Accept(conn) => self.accept(conn),

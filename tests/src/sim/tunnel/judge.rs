@@ -56,7 +56,7 @@ impl World {
         let Some(engine) = self.sites[site].engine() else { return };
         let (status, life) = (engine.status(), self.sites[site].life());
         let sum = status.opening + status.idle + status.leased + status.resetting + status.ending;
-        let sum = sum + status.parked + status.away;
+        let sum = sum + status.draining + status.parked + status.away;
         let mine = || self.guests.iter().filter(|g| g.life == life).map(|g| &g.caller);
         let open = mine().filter(|c| c.is_open()).count();
         let reading =

@@ -13,7 +13,7 @@ const CREDIT_MAX: i64 = 16 * 1024 * 1024;
 /// Bytes of frames without data, and of headers, that may be under way.
 const QUEUE_SPARE: usize = 512 * 1024;
 
-/// Which life of an object last wrote to a stream of an agent's process.
+/// What the object that last wrote to a stream of an agent's process calls its life.
 pub(super) type Drivers = BTreeMap<(usize, u64, StreamId), u64>;
 
 /// Credit as announced.

@@ -229,6 +229,7 @@ impl World {
                 let detail = format!("object {site} sleeps while link {id} is not settled");
                 return self.broken("sleep", detail);
             }
+            self.check_whole_credit(site);
             self.coverage.add("object: hibernated");
             self.sleep(site);
         }

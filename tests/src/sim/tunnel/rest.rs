@@ -1,6 +1,7 @@
 //! The course of a schedule: trouble, calm, a last question, sleep, a wake, and the end of what
 //! nobody uses.
 
+use pierhead_engine::ids::LinkId;
 use pierhead_wire::envelope::Status;
 
 use super::World;
@@ -72,7 +73,7 @@ impl World {
             return self.broken("liveness", detail);
         }
         let busy = self.sites.iter().filter_map(|s| s.engine()).map(|e| e.status()).find(|s| {
-            s.opening + s.leased + s.resetting + s.ending + s.waiting + s.clients > 0
+            s.opening + s.leased + s.resetting + s.draining + s.ending + s.waiting + s.clients > 0
                 || s.request_bytes + s.answer_bytes > 0
         });
         if let Some(status) = busy {
@@ -113,6 +114,18 @@ impl World {
         }
     }
 
+    /// Nobody is served, so everything that agents may send has been granted or is about to be.
+    pub(super) fn check_whole_credit(&mut self, site: usize) {
+        let Some(engine) = self.sites[site].engine() else { return };
+        let wrong = self.links.iter().filter(|(_, l)| l.site == site).find_map(|(id, _)| {
+            let credit = engine.link_credit(LinkId(*id))?;
+            (credit.left + credit.due != credit.window).then(|| format!("link {id}: {credit:?}"))
+        });
+        if let Some(detail) = wrong {
+            self.broken("credit leak", detail);
+        }
+    }
+
     /// What the agent lets the coordinator send, with what it is about to grant, is its window.
     fn agent_credit(&self, link: &Link) -> bool {
         let Some(agent) = self.slots[link.slot].agent() else { return true };
@@ -136,6 +149,7 @@ impl World {
             return;
         }
         for site in 0..self.sites.len() {
+            self.check_whole_credit(site);
             let Some(engine) = self.sites[site].engine() else { continue };
             if let Some(deadline) = engine.poll_timeout().active {
                 return self.broken("sleep", format!("{deadline:?} is set at rest"));

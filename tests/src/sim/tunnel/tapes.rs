@@ -2,12 +2,16 @@
 //! bytes, in the same order. And what a parked stream is: a backend at rest, all of whose bytes
 //! both sides have counted.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use pierhead_wire::tunnel::{Describe, Offered, StreamId};
+use bytes::Bytes;
+use pierhead_wire::tunnel::{Describe, Frame, Offered, Park, StreamId};
 
 use super::World;
 use super::conn::{Conn, Life, Owner};
+use super::copies::frames;
+use super::events::Event;
+use super::link::End;
 
 /// A stream of one agent's process: machine, process, name.
 type Name = (usize, u64, StreamId);
@@ -25,6 +29,12 @@ struct Tape {
 pub(super) struct Tapes {
     heard: BTreeMap<(u64, StreamId), Tape>,
     conns: BTreeMap<Name, u64>,
+    /// The link that has a stream: the first that opened or adopted it.
+    owners: BTreeMap<Name, u64>,
+    /// Lives of objects by what they call them.
+    lives: BTreeMap<u64, u64>,
+    /// Streams whose last `park` had the right counters, and that were not used since.
+    parked: BTreeSet<Name>,
 }
 
 impl Tapes {
@@ -47,12 +57,37 @@ impl Tapes {
         }
     }
 
+    /// Whether the stream was heard of on this link.
+    pub(super) fn knows(&self, link: u64, stream: StreamId) -> bool {
+        self.heard.contains_key(&(link, stream))
+    }
+
     /// Whether this was heard for the stream on any of these links.
     fn heard(&self, links: impl Iterator<Item = u64>, stream: StreamId, written: &[u8]) -> bool {
         links.filter_map(|link| self.heard.get(&(link, stream))).any(|tape| {
             let after = written.get(tape.base..);
             after.is_some_and(|after| tape.bytes.starts_with(after))
         })
+    }
+}
+
+/// A stream of another link, and what its connection had been given.
+#[derive(Debug)]
+pub(super) struct Other {
+    owner: u64,
+    conn: u64,
+    written: usize,
+    ended: bool,
+}
+
+/// The stream that a frame takes, uses or gives up.
+#[expect(clippy::wildcard_enum_match_arm, reason = "the frames that act on a stream")]
+fn named(frame: &Frame) -> Option<StreamId> {
+    match frame {
+        Frame::Adopt(adopt) => Some(adopt.stream),
+        Frame::Release(release) => Some(release.stream),
+        Frame::Data(data) => Some(data.stream),
+        _ => None,
     }
 }
 
@@ -94,7 +129,8 @@ impl World {
 
     /// The sessions of a life that ended may hold names that the next one wants for itself.
     pub(super) fn leave_statements(&mut self, life: u64) {
-        let last = self.drivers.iter().filter(|(_, driver)| **driver == life);
+        let lives = &self.tapes.lives;
+        let last = self.drivers.iter().filter(|(_, driver)| lives.get(driver) == Some(&life));
         let conns = last.filter_map(|(name, _)| self.tapes.conns.get(name));
         for id in conns.copied().collect::<Vec<_>>() {
             if let Some(conn) = self.conns.get_mut(&id)
@@ -102,6 +138,79 @@ impl World {
             {
                 conn.backend.leave_statement("s1", "echo old");
             }
+        }
+    }
+
+    /// A stream is opened or adopted on a link; it is that link's, unless a living one has it.
+    pub(super) fn take_over(&mut self, id: u64, stream: StreamId) {
+        let Some(link) = self.links.get(&id) else { return };
+        let name = (link.slot, link.process, stream);
+        if self.other_owner(id, stream).is_none() {
+            self.tapes.owners.insert(name, id);
+        }
+    }
+
+    /// A stream is opened on a link: nobody used it before.
+    pub(super) fn opened(&mut self, id: u64, stream: StreamId) {
+        self.take_over(id, stream);
+        if let Some(name) = self.name(id, stream) {
+            self.drivers.remove(&name);
+        }
+        self.tapes.begin(id, stream, 0, &[]);
+    }
+
+    /// Whether the stream is this link's.
+    pub(super) fn has(&self, id: u64, stream: StreamId) -> bool {
+        let name = self.name(id, stream);
+        name.and_then(|name| self.tapes.owners.get(&name)) == Some(&id)
+    }
+
+    /// The agent says that the stream is gone, or that it is not this link's.
+    pub(super) fn said_gone(&mut self, id: u64, stream: StreamId) {
+        if let Some(name) = self.name(id, stream).filter(|_| self.has(id, stream)) {
+            self.tapes.owners.remove(&name);
+        }
+    }
+
+    /// What an object calls its life.
+    pub(super) fn learn_life(&mut self, id: u64, object_life: u64) {
+        if let Some(life) = self.links.get(&id).and_then(|link| link.known) {
+            self.tapes.lives.insert(object_life, life);
+        }
+    }
+
+    /// The other living link that has the stream.
+    fn other_owner(&self, id: u64, stream: StreamId) -> Option<u64> {
+        let link = self.links.get(&id)?;
+        let owner = *self.tapes.owners.get(&(link.slot, link.process, stream))?;
+        let lives = self.links.get(&owner)?.agent == End::Open;
+        (lives && owner != id).then_some(owner)
+    }
+
+    /// The connections of streams that a message names and that another link has, with what they
+    /// were given so far.
+    pub(super) fn of_others(&self, id: u64, message: &Bytes) -> Vec<Other> {
+        let named = frames(message).into_iter().filter_map(|frame| named(&frame));
+        let others = named.filter_map(|stream| {
+            let owner = self.other_owner(id, stream)?;
+            let (conn, c) = self.conn_of_stream(id, stream)?;
+            Some(Other { owner, conn, written: c.written.len(), ended: c.told_to_end.is_some() })
+        });
+        others.collect()
+    }
+
+    /// Nobody but the link that has a stream may write to it or end it, as long as it lives.
+    pub(super) fn check_untouched(&mut self, id: u64, others: &[Other]) {
+        let touched = others.iter().find(|other| {
+            let lives = self.links.get(&other.owner).is_some_and(|l| l.agent == End::Open);
+            lives
+                && self.conns.get(&other.conn).is_some_and(|c| {
+                    c.written.len() != other.written || c.told_to_end.is_some() != other.ended
+                })
+        });
+        if let Some(other) = touched {
+            let detail = format!("link {id} reaches a stream of another: {other:?}");
+            self.broken("2 one place", detail);
         }
     }
 
@@ -120,14 +229,61 @@ impl World {
         }
     }
 
+    /// The agent hears `park`: may it do so?
+    pub(super) fn heard_park(&mut self, id: u64, park: &Park) {
+        let Some((_, conn)) = self.conn_of_stream(id, park.stream) else { return };
+        let (sent, received) = (park.counters.sent, park.counters.received);
+        let right = sent == conn.written.len() as u64 && received == conn.given;
+        let Some(name) = self.name(id, park.stream) else { return };
+        if right {
+            self.tapes.parked.insert(name);
+        } else {
+            self.coverage.add("park: other counters");
+        }
+    }
+
+    /// The agent hears data: the stream is parked no longer.
+    pub(super) fn heard_use(&mut self, id: u64, stream: StreamId) {
+        // What another link has is not touched.
+        if let Some(name) = self.name(id, stream).filter(|_| self.has(id, stream)) {
+            self.tapes.parked.remove(&name);
+        }
+    }
+
+    fn name(&self, link: u64, stream: StreamId) -> Option<Name> {
+        let link = self.links.get(&link)?;
+        Some((link.slot, link.process, stream))
+    }
+
+    /// Parking is where things cross: the server speaks just now, or the link breaks.
+    pub(super) fn disturb_park(&mut self, link: u64, stream: StreamId) {
+        if self.calm || self.plan.fault_every == 0 {
+            return;
+        }
+        let (speaks, breaks) = (self.rng.chance(4), self.rng.chance(4));
+        if speaks && let Some((id, _)) = self.conn_of_stream(link, stream) {
+            let which = self.rng.number();
+            if let Some(conn) = self.conns.get_mut(&id).filter(|c| c.backend.is_ready()) {
+                conn.backend.chatter(which);
+            }
+            self.after_backend(id);
+        }
+        if speaks || breaks {
+            let wait = self.rng.within(0, 2 * self.plan.delay + 10);
+            self.after(wait, Event::Cut(link));
+        }
+    }
+
     /// An agent offers a stream: its backend is at rest, and every byte is counted.
     pub(super) fn check_offer(&mut self, link: u64, offered: &Offered) {
         let Some((id, conn)) = self.conn_of_stream(link, offered.stream) else { return };
         let (sent, received) = (offered.counters.sent, offered.counters.received);
         let counted = sent == conn.written.len() as u64 && received == conn.given;
+        let asked = self.name(link, offered.stream).is_some_and(|n| self.tapes.parked.contains(&n));
+        let counted = counted && asked;
         if conn.life == Life::Open && !(conn.is_at_rest() && counted) {
             let detail = format!(
-                "connection {id} is offered with {sent}/{received} of {}/{}: {:?}",
+                "connection {id} is offered with {sent}/{received} of {}/{} (parked: {asked}): {:?}",
                 conn.written.len(),
                 conn.given,
                 conn.backend

@@ -119,6 +119,9 @@ impl World {
     /// The network breaks a link: a part of what is on its way still arrives.
     pub(super) fn cut_link(&mut self, id: u64) {
         let Some(link) = self.links.get(&id) else { return };
+        if self.calm && !link.silent && !link.monitor.tainted {
+            return;
+        }
         let (up, down) = (link.up.items.len(), link.down.items.len());
         let (up, down) = (self.rng.size(0, up), self.rng.size(0, down));
         let Some(link) = self.links.get_mut(&id) else { return };
@@ -225,8 +228,10 @@ impl World {
         self.feed_agent(slot, agent::Input::LinkAlive { link: no });
         self.agent_hears(id, &message);
         let copies = self.copies(slot);
+        let others = self.of_others(id, &message);
         let message = Some(message);
         self.feed_agent(slot, agent::Input::LinkMessage { link: no, message });
+        self.check_untouched(id, &others);
         self.check_copies(slot, &copies);
     }
 

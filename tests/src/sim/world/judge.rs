@@ -55,7 +55,8 @@ impl World {
     /// The engine's own account agrees with what it did.
     pub(super) fn check_status(&mut self) {
         let status = self.engine.status();
-        let sum = status.opening + status.idle + status.leased + status.resetting + status.ending;
+        let sum = status.opening + status.idle + status.leased + status.resetting;
+        let sum = sum + status.draining + status.ending;
         let live = self.streams.values().filter(|s| s.life != Life::Finished);
         let owned = live
             .clone()

@@ -73,7 +73,8 @@ impl World {
             return self.broken("liveness", detail);
         }
         let status = self.engine.status();
-        let at_work = status.opening + status.leased + status.resetting + status.ending;
+        let at_work =
+            status.opening + status.leased + status.resetting + status.draining + status.ending;
         if at_work + status.waiting + status.clients > 0
             || status.request_bytes + status.answer_bytes > 0
         {
