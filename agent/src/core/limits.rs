@@ -33,8 +33,9 @@ pub const CANCELS_QUEUED_MAX: usize = CONNECTIONS_MAX as usize;
 pub const WELCOME_TIMEOUT: Millis = Millis::secs(10);
 
 /// Milliseconds for which a link must have been welcome before its loss counts as the first one:
-/// else a coordinator that ends each link at once would be dialled without a pause.
-pub const LINK_STEADY: Millis = Millis::secs(10);
+/// else a coordinator that ends each link at once would be dialled without a pause. Little, because
+/// callers wait for the agent for five seconds, also while a coordinator crashes again and again.
+pub const LINK_STEADY: Millis = Millis::secs(1);
 
 /// Milliseconds before a coordinator that turned the agent away is asked again. Only a change of
 /// configuration helps, so this is for whoever watches the log while making it.
