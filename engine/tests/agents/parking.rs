@@ -134,6 +134,28 @@ fn until_the_agent_shows_that_it_lives_only_that_is_heard() {
 }
 
 #[test]
+fn what_found_no_room_with_the_sleeping_link_is_asked_for() {
+    let (_, offered) = parked();
+    let offers: Vec<Offered> =
+        (1..=600).map(|index| Offered { stream: wire(1, index), ..offered.clone() }).collect();
+    let wide = |s: &mut Settings| s.pool_size = 600;
+    let mut story = Story::with(wide);
+    story.dials(1, 1, &offers);
+    assert_eq!(story.status().parked, 600);
+    let mut story = story.sleeps_and_wakes(wide);
+    let noted = story.status().parked;
+    assert!((400..600).contains(&noted), "{noted}");
+    let heard = story.heard(1);
+    let [Frame::Wake(wake), Frame::ListParked(list)] = &heard[..] else {
+        unreachable!("{:?}", kinds(&heard))
+    };
+    story.tells(1, &[Here { number: wake.number }.into()]);
+    story.offers(1, list.number, &offers);
+    assert_eq!(story.status().parked, 600, "each once");
+    assert_eq!(kinds(&story.heard(1)), vec!["adopt"; 600 - noted]);
+}
+
+#[test]
 fn a_wake_with_another_configuration_uses_nothing_of_the_old() {
     let (story, _) = parked();
     let mut story = story.sleeps_and_wakes(|s: &mut Settings| s.user = "other".into());

@@ -165,15 +165,22 @@ impl Story {
         self.happens(Input::LinkOpened { link: LinkId(link) });
         let number = u32::try_from(link).unwrap();
         let hello = Self::hello(number, life, u16::try_from(parked.len()).unwrap());
-        let mut frames = vec![Frame::from(hello)];
-        if !parked.is_empty() {
-            let streams = List::new(parked).unwrap();
-            frames.push(Offer { number: 0, left: 0, streams }.into());
-        }
         let asked = self.raises;
-        self.tells(link, &frames);
+        self.tells(link, &[Frame::from(hello)]);
+        self.offers(link, 0, parked);
         if self.raises > asked {
             self.happens(Input::EpochRaised { epoch: self.raises });
+        }
+    }
+
+    /// Pages of parked streams.
+    pub(crate) fn offers(&mut self, link: u64, number: u32, parked: &[Offered]) {
+        let mut left = parked.len();
+        for page in parked.chunks(64) {
+            left -= page.len();
+            let streams = List::new(page).unwrap();
+            let left = u16::try_from(left).unwrap();
+            self.tells(link, &[Offer { number, left, streams }.into()]);
         }
     }
 
