@@ -139,7 +139,11 @@ impl World {
         if !self.calm {
             for make in [Event::Abort, Event::Die] {
                 if self.rng.chance(self.plan.impatient / 3) {
-                    let wait = self.rng.pick(&[0, 5, 50, 500, 4_000]);
+                    let wait = if self.plan.hasty {
+                        self.rng.within(0, 600)
+                    } else {
+                        self.rng.pick(&[0, 5, 50, 500, 4_000])
+                    };
                     self.after(wait, make(index));
                 }
             }

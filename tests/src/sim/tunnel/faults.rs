@@ -373,6 +373,7 @@ impl World {
     pub(super) fn become_calm(&mut self) {
         self.note(|_| "  calm".into());
         self.calm = true;
+        self.db.max_connections = 1_000;
         self.repair();
         self.heal();
         for slot in 0..self.slots.len() {

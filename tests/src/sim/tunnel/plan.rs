@@ -13,6 +13,9 @@ use crate::sim::server::database::Database;
 /// Milliseconds from wave to wave: time to be parked, to be lost and to be found again.
 pub(super) const WAVE_MS: u64 = 4_000;
 
+/// Places of a database that has enough.
+const PLENTY: usize = 1_000;
+
 /// The name under which agents know the database.
 const NAME: &str = "main";
 
@@ -73,6 +76,8 @@ pub(super) struct Plan {
     pub(super) one_storage: bool,
     /// Nothing goes wrong: everybody must be served.
     pub(super) quiet: bool,
+    /// Clients give up all the time.
+    pub(super) hasty: bool,
     /// Clients come in waves, and a fault comes while everything is parked between two of them.
     pub(super) waves: bool,
 }
@@ -83,7 +88,7 @@ impl Plan {
     pub(super) fn draw(rng: &mut Rng, db: &mut Database) -> Self {
         let large = rng.chance(8);
         let settings = settings(rng);
-        draw_database(rng, db);
+        draw_database(rng, db, settings.pool_size);
         let window = rng.pick(&[1 << 20, 64 * 1024, 4_000, 700]);
         let plan = Self {
             agents: rng.pick(&[1, 1, 2]),
@@ -127,14 +132,41 @@ impl Plan {
             reconfigured: rng.pick(&[0, 0, 30]),
             one_storage: rng.chance(60),
             quiet: false,
+            hasty: false,
             waves: false,
             settings,
         };
         match rng.below(100) {
-            0..10 => plan.quiet(),
+            0..10 => {
+                db.max_connections = PLENTY;
+                plan.quiet()
+            }
             10..40 => plan.waves(),
+            40..48 => plan.hasty(),
             _ => plan,
         }
+    }
+
+    /// Few sessions, many callers who give up in the middle of slow statements, and cancels that
+    /// take their time.
+    fn hasty(mut self) -> Self {
+        let settings = &mut self.settings;
+        settings.pool_size = settings.pool_size.min(2);
+        settings.wait_timeout = Millis(10_000);
+        settings.query_timeout = Millis(30_000);
+        self.cap = self.cap.max(2);
+        self.clients = 24;
+        self.horizon = 6_000;
+        self.taste = Taste { large: 0, slow: 70, slow_ms: 400 };
+        self.impatient = 90;
+        self.delay = self.delay.min(40);
+        self.tcp_delay = self.tcp_delay.min(40);
+        self.open_delay = 400;
+        self.fault_every = 0;
+        self.refused = 0;
+        self.hanging = 0;
+        self.hasty = true;
+        self
     }
 
     /// What is parked survives this and that, and is used by many at once afterwards.
@@ -177,6 +209,8 @@ impl Plan {
         self.hanging = 0;
         self.dials_refused = 0;
         self.reconfigured = 0;
+        // Longer than a `park` is under way: the platform waits for ten seconds.
+        self.doze = [2_000, 5_000, 10_000];
         self.quiet = true;
         self
     }
@@ -217,7 +251,8 @@ fn settings(rng: &mut Rng) -> Settings {
     }
 }
 
-fn draw_database(rng: &mut Rng, db: &mut Database) {
+fn draw_database(rng: &mut Rng, db: &mut Database, pool_size: usize) {
+    db.max_connections = if rng.chance(5) { rng.size(1, pool_size) } else { PLENTY };
     db.user = "sim".into();
     db.password = "geheim".into();
     db.auth = rng.pick(&[Method::Trust, Method::Cleartext, Method::Md5, Method::Scram(3)]);

@@ -165,6 +165,25 @@ impl World {
         name.and_then(|name| self.tapes.owners.get(&name)) == Some(&id)
     }
 
+    /// What was in use on a link that is lost is told to end at once: its locks wait for that.
+    pub(super) fn check_ending(&mut self, id: u64) {
+        let used = self
+            .tapes
+            .owners
+            .iter()
+            .filter(|(name, owner)| **owner == id && !self.tapes.parked.contains(name));
+        let conns = used.filter_map(|(name, _)| self.tapes.conns.get(name));
+        let left = conns.copied().find(|conn| {
+            self.conns
+                .get(conn)
+                .is_some_and(|c| c.life == Life::Open && c.told_to_end.is_none() && !c.server_ended)
+        });
+        if let Some(conn) = left {
+            let detail = format!("connection {conn} goes on without its link {id}");
+            self.broken("ending", detail);
+        }
+    }
+
     /// The agent says that the stream is gone, or that it is not this link's.
     pub(super) fn said_gone(&mut self, id: u64, stream: StreamId) {
         if let Some(name) = self.name(id, stream).filter(|_| self.has(id, stream)) {

@@ -270,6 +270,7 @@ impl World {
         if self.slots[slot].process() == Some(process) {
             let detail = "as simulated".into();
             self.feed_agent(slot, agent::Input::LinkClosed { link: no, detail });
+            self.check_ending(id);
         }
     }
 
