@@ -123,7 +123,7 @@ fn simulation(layout: &Layout, options: &Options, steps: &mut Steps) {
     if options.filter.is_empty() {
         steps.step("simulation finds planted bugs", || {
             let mut command = sabotaged(layout, &args)?;
-            command.args(["planted_bugs_are_found", "--nocapture"]);
+            command.args(["planted_bugs", "--nocapture"]);
             must(&mut command, "a planted bug was not found")
         });
     }
