@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use crate::core::Engine;
 use crate::database::replies::{Expect, Replies};
 use crate::ids::{ClientId, SessionId};
-use crate::io::Output;
+use crate::io::{Level, Output};
 use crate::limits::{PARK_AFTER, PROBE_EVERY, PROBE_TIMEOUT, PROBE_WAITER_AFTER, READ_WINDOW};
 use crate::pool::client::Place;
 use crate::pool::session::{Exchange, State, Why, Work};
@@ -125,7 +125,7 @@ impl Engine {
             self.end(id, Why::TooOld);
             return;
         }
-        if self.is_unwanted(id) {
+        if self.is_unwanted(id) || self.is_answered_early(id) {
             return;
         }
         let rests = self.sessions.get(&id).is_some_and(|s| self.links.is_parked(s.stream));
@@ -152,6 +152,18 @@ impl Engine {
             Way::Agent | Way::Direct | Way::Cloudflared => return false,
         };
         self.end(id, why);
+        true
+    }
+
+    /// Ends a session that seems to be at its ready point while a part of what it answers has not
+    /// been sent for want of credit: its bytes do not mean what they seem to.
+    fn is_answered_early(&mut self, id: SessionId) -> bool {
+        let Some(session) = self.sessions.get(&id) else { return false };
+        if !self.links.has_queued(session.stream) {
+            return false;
+        }
+        self.log(Level::Warn, Some(id), None, "ended: it answers what was not sent".into());
+        self.end(id, Why::Mismatch);
         true
     }
 

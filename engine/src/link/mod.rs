@@ -305,6 +305,11 @@ impl Links {
         link.is_some_and(|link| link.phase() == LinkPhase::Draining)
     }
 
+    /// True if something written to the stream waits for credit.
+    pub(crate) fn has_queued(&self, stream: StreamId) -> bool {
+        self.streams.get(&stream).is_some_and(|s| !s.queue.is_empty())
+    }
+
     /// The stream of this name on this link.
     pub(crate) fn knows(&self, link: LinkId, wire: WireId) -> bool {
         self.by_wire.contains_key(&(link, wire))

@@ -96,6 +96,18 @@ fn a_request_is_sent_as_far_as_credit_goes_and_the_rest_when_it_comes() {
 }
 
 #[test]
+fn an_answer_to_what_was_not_sent_ends_the_session() {
+    let mut story = Story::begin();
+    story.dials(1, 1, &[]);
+    story.asks(&"x".repeat(100_000));
+    let stream = story.logs_in(1, 1);
+    story.heard(1);
+    story.says(1, stream, ROW);
+    assert_eq!(kinds(&story.heard(1)), ["reset"]);
+    assert_eq!((story.status().idle, story.status().ending), (0, 1));
+}
+
+#[test]
 fn the_credit_of_a_link_is_shared_by_its_streams() {
     let mut story = Story::with(|s| s.pool_size = 5);
     story.dials(1, 1, &[]);
