@@ -53,7 +53,12 @@ impl World {
     pub(super) fn invite(&mut self) {
         let mut moments: Vec<u64> =
             (0..self.plan.clients).map(|_| self.rng.within(0, self.plan.horizon)).collect();
-        if self.plan.waves {
+        if self.plan.vast {
+            let half = moments.len() / 2;
+            moments.iter_mut().enumerate().for_each(|(index, at)| {
+                *at = if index < half { 0 } else { self.plan.horizon };
+            });
+        } else if self.plan.waves {
             moments.iter_mut().for_each(|at| *at -= *at % WAVE_MS);
         } else if self.rng.chance(40) {
             // Everybody at once, in a few waves, with room for sleep between them.

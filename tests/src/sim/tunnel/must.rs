@@ -1,8 +1,9 @@
 //! What a long run must meet.
 
 /// By name.
-pub const MUST_HAPPEN: [&str; 73] = [
+pub const MUST_HAPPEN: [&str; 75] = [
     "abort: answered",
+    "agent: answers a list",
     "agent: cannot prove a cancel",
     "agent: exit",
     "agent: killed",
@@ -51,6 +52,7 @@ pub const MUST_HAPPEN: [&str; 73] = [
     "object: ends a replaced link",
     "object: evicted",
     "object: hibernated",
+    "object: lists",
     "object: opens directly",
     "object: other configuration",
     "object: parks",

@@ -13,6 +13,9 @@ use crate::sim::server::database::Database;
 /// Milliseconds from wave to wave: time to be parked, to be lost and to be found again.
 pub(super) const WAVE_MS: u64 = 4_000;
 
+/// Sessions of a vast pool: an attachment notes some five hundred.
+const VAST: usize = 600;
+
 /// Places of a database that has enough.
 const PLENTY: usize = 1_000;
 
@@ -76,6 +79,8 @@ pub(super) struct Plan {
     pub(super) one_storage: bool,
     /// Nothing goes wrong: everybody must be served.
     pub(super) quiet: bool,
+    /// There are hundreds of sessions.
+    pub(super) vast: bool,
     /// Clients give up all the time.
     pub(super) hasty: bool,
     /// Clients come in waves, and a fault comes while everything is parked between two of them.
@@ -83,9 +88,9 @@ pub(super) struct Plan {
 }
 
 impl Plan {
-    /// Draws the circumstances.
+    /// Draws the circumstances; those of a vast pool are drawn seldom.
     #[must_use]
-    pub(super) fn draw(rng: &mut Rng, db: &mut Database) -> Self {
+    pub(super) fn draw(rng: &mut Rng, db: &mut Database, vast: bool) -> Self {
         let large = rng.chance(8);
         let settings = settings(rng);
         draw_database(rng, db, settings.pool_size);
@@ -132,10 +137,15 @@ impl Plan {
             reconfigured: rng.pick(&[0, 0, 30]),
             one_storage: rng.chance(60),
             quiet: false,
+            vast: false,
             hasty: false,
             waves: false,
             settings,
         };
+        if vast {
+            db.max_connections = PLENTY;
+            return plan.vast();
+        }
         match rng.below(100) {
             0..10 => {
                 db.max_connections = PLENTY;
@@ -145,6 +155,31 @@ impl Plan {
             40..48 => plan.hasty(),
             _ => plan,
         }
+    }
+
+    /// More sessions than an object can note when it goes to sleep: it must ask for the others.
+    fn vast(mut self) -> Self {
+        self = self.quiet();
+        self.settings.pool_size = VAST;
+        self.settings.max_waiters = 2 * VAST;
+        self.settings.ways = vec![Way::Agent];
+        self.settings.idle_timeout = Millis(600_000);
+        self.settings.max_lifetime = Millis(1_800_000);
+        self.agents = 1;
+        self.links = 1;
+        self.cap = u16::try_from(VAST).unwrap_or(u16::MAX);
+        self.stream_window = 64 * 1024;
+        self.link_window = 1 << 20;
+        self.clients = 2 * VAST as u64;
+        self.horizon = 60_000;
+        self.taste = Taste { large: 0, slow: 100, slow_ms: 2_000 };
+        self.delay = 0;
+        self.tcp_delay = 0;
+        self.open_delay = 0;
+        self.crumbs = 0;
+        self.late_accepts = 0;
+        self.vast = true;
+        self
     }
 
     /// Few sessions, many callers who give up in the middle of slow statements, and cancels that
