@@ -8,7 +8,7 @@ use pierhead_wire::tunnel::{Frame, Frames, GoAwayReason, GoneReason, StreamId};
 
 use super::World;
 use super::conn::Owner;
-use super::link::End;
+use super::link::{End, Link};
 
 /// What must ride ahead of the first request after an adoption.
 const PURGE: &[u8] = b"Q\0\0\0\x13DEALLOCATE ALL\0";
@@ -143,19 +143,36 @@ impl World {
             let Some(link) = self.links.get_mut(&id) else { return };
             link.monitor.agent_hears(&frame);
             match &frame {
-                Frame::Open(open) => self.opened(id, open.stream),
+                Frame::Open(open) => self.tapes.begin(id, open.stream, 0, &[]),
                 Frame::Adopt(adopt) => {
+                    self.tapes.begin(id, adopt.stream, adopt.counters.sent, &adopt.bytes.0);
+                }
+                Frame::Data(data) => self.tapes.data(id, data.stream, &data.bytes.0),
+                _ => {}
+            }
+        }
+        self.tapes.said_gone.clear();
+    }
+
+    /// The agent has heard and done what it does: whose streams are they now?
+    pub(super) fn agent_heard(&mut self, id: u64, message: &Bytes) {
+        let over = |link: &Link| link.agent != End::Open || link.monitor.agent.is_over();
+        if self.links.get(&id).is_none_or(over) {
+            return;
+        }
+        for frame in frames(message) {
+            match &frame {
+                Frame::Open(open) => self.opened(id, open.stream),
+                Frame::Adopt(adopt) if !self.tapes.said_gone.contains(&(id, adopt.stream)) => {
                     self.take_over(id, adopt.stream);
                     if !adopt.bytes.0.is_empty() {
                         self.check_purge(id, adopt.stream, &adopt.bytes.0);
                         self.heard_use(id, adopt.stream);
                     }
-                    self.tapes.begin(id, adopt.stream, adopt.counters.sent, &adopt.bytes.0);
                 }
                 Frame::Data(data) => {
                     self.check_purge(id, data.stream, &data.bytes.0);
                     self.heard_use(id, data.stream);
-                    self.tapes.data(id, data.stream, &data.bytes.0);
                 }
                 Frame::Park(park) => self.heard_park(id, park),
                 _ => {}

@@ -31,6 +31,8 @@ pub(super) struct Tapes {
     conns: BTreeMap<Name, u64>,
     /// The link that has a stream: the first that opened or adopted it.
     owners: BTreeMap<Name, u64>,
+    /// What an agent said `gone` for since it last heard a message.
+    pub(super) said_gone: BTreeSet<(u64, StreamId)>,
     /// Lives of objects by what they call them.
     lives: BTreeMap<u64, u64>,
     /// Streams whose last `park` had the right counters, and that were not used since.
@@ -156,7 +158,6 @@ impl World {
         if let Some(name) = self.name(id, stream) {
             self.drivers.remove(&name);
         }
-        self.tapes.begin(id, stream, 0, &[]);
     }
 
     /// Whether the stream is this link's.
@@ -186,6 +187,7 @@ impl World {
 
     /// The agent says that the stream is gone, or that it is not this link's.
     pub(super) fn said_gone(&mut self, id: u64, stream: StreamId) {
+        self.tapes.said_gone.insert((id, stream));
         if let Some(name) = self.name(id, stream).filter(|_| self.has(id, stream)) {
             self.tapes.owners.remove(&name);
         }

@@ -229,8 +229,10 @@ impl World {
         self.agent_hears(id, &message);
         let copies = self.copies(slot);
         let others = self.of_others(id, &message);
+        let heard = message.clone();
         let message = Some(message);
         self.feed_agent(slot, agent::Input::LinkMessage { link: no, message });
+        self.agent_heard(id, &heard);
         self.check_untouched(id, &others);
         self.check_copies(slot, &copies);
     }
