@@ -57,3 +57,41 @@ fn a_query_is_about_one_message() {
         assert!(waking <= 6, "{waking}");
     });
 }
+
+/// Messages received for one round of callers who come together, and the answers they wait for.
+async fn messages_of_a_crowd(world: &World, callers: u32) -> f64 {
+    let (messages, queries) = received(world).await;
+    let calls: Vec<_> = (0..callers)
+        .map(|n| {
+            let app = world.app();
+            tokio::spawn(async move { app.echo(&n.to_string()).await.unwrap() })
+        })
+        .collect();
+    for call in calls {
+        call.await.unwrap();
+    }
+    let (messages_after, queries_after) = received(world).await;
+    assert_eq!(queries_after - queries, u64::from(callers));
+    (messages_after - messages) as f64 / f64::from(callers)
+}
+
+#[test]
+fn callers_who_come_together_share_messages_and_large_answers_take_some() {
+    live(async {
+        let world = Setup::new().agent().start().await;
+        world.until_links(1).await;
+        for callers in [10, 100] {
+            // The first time, sessions are opened.
+            messages_of_a_crowd(&world, callers).await;
+            let messages = messages_of_a_crowd(&world, callers).await;
+            eprintln!("{callers} callers at once: {messages:.2} incoming messages per query");
+            assert!(messages <= 2.0, "{messages}");
+        }
+        let before = received(&world).await.0;
+        let sql = "select repeat('x', 1024) as line from generate_series(1, 1024)";
+        world.app().query(sql, &[]).await.unwrap();
+        let messages = received(&world).await.0 - before;
+        eprintln!("an answer of 1 MiB: {messages} incoming messages");
+        assert!(messages <= 150, "{messages}");
+    });
+}
