@@ -6,4 +6,5 @@
 pub mod envelope;
 pub mod limits;
 pub mod pg;
+pub mod time;
 pub mod tunnel;

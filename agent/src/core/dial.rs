@@ -2,6 +2,8 @@
 
 use std::collections::VecDeque;
 
+use pierhead_wire::time::Millis;
+
 use super::Agent;
 use super::cancel::CancelNo;
 use super::io::{DatabaseNo, Level, LinkNo, Output};
@@ -10,7 +12,6 @@ use super::link::Link;
 use super::settings::DatabaseSettings;
 use super::shutdown::Phase;
 use super::status::Totals;
-use super::time::Millis;
 use super::timers::Timer;
 use super::window::Window;
 

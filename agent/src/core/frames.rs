@@ -1,5 +1,6 @@
 //! What a coordinator says, frame by frame.
 
+use pierhead_wire::time::Millis;
 use pierhead_wire::tunnel::{Frame, GoAway, GoAwayReason, Here, StreamId, Wake};
 
 use super::Agent;
@@ -7,7 +8,6 @@ use super::dial::Loss;
 use super::io::{Level, LinkNo};
 use super::link::Phase;
 use super::links::Fault;
-use super::time::Millis;
 use super::window::{Allowance, Window};
 
 impl Agent {

@@ -1,8 +1,8 @@
 //! Every bound of the core: its unit, default and reason, in one place. What an operator may
 //! change is in [`super::Settings`]; these are fixed.
 
-use super::time::Millis;
 use pierhead_wire::limits::{TUNNEL_CREDIT_MAX, TUNNEL_DATA_BYTES_MAX, TUNNEL_PARKED_MAX};
+use pierhead_wire::time::Millis;
 
 /// Connections to one database, whatever cap is configured: as many parked streams as one `hello`
 /// may offer. So no parked stream is ever left out.

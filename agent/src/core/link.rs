@@ -2,12 +2,12 @@
 
 use std::collections::{BTreeSet, VecDeque};
 
-use pierhead_wire::tunnel::{Frame, Gone, Kind, LinkState, Sender, StreamId};
+use bytes::Bytes;
+use pierhead_wire::time::Instant;
+use pierhead_wire::tunnel::{Frame, Gone, Kind, LinkState, Outbox, Sender, StreamId};
 
 use super::io::{DatabaseNo, LinkNo};
 use super::limits::SAID_MAX;
-use super::outbox::Outbox;
-use super::time::Instant;
 use super::window::{Allowance, Window};
 
 /// How far a link is.
@@ -131,7 +131,7 @@ impl Link {
     /// Adds a frame to what is said next, behind what was held back for it.
     pub(super) fn put(&mut self, frame: impl Into<Frame>) {
         self.put_held();
-        self.out.put(&frame.into());
+        self.out.frame(frame);
     }
 
     /// Says what was held back.
@@ -139,20 +139,20 @@ impl Link {
         // Nothing but a `go-away` is said before a `welcome`.
         if self.copy().is_some() {
             for gone in self.held.drain(..) {
-                self.out.put(&gone.into());
+                self.out.frame(gone);
             }
         }
     }
 
     /// Adds bytes of a stream, at most one frame's, behind what was held back.
-    pub(super) fn put_data(&mut self, id: StreamId, bytes: &[u8]) {
+    pub(super) fn put_data(&mut self, id: StreamId, bytes: Bytes) {
         self.put_held();
-        self.out.put_data(id, bytes);
+        self.out.data(id, bytes);
     }
 
     /// Adds a frame ahead of what is held back.
     pub(super) fn put_first(&mut self, frame: impl Into<Frame>) {
-        self.out.put(&frame.into());
+        self.out.frame(frame);
     }
 
     /// Forgets a stream that is gone or another link's.

@@ -1,6 +1,7 @@
 //! Links open, speak, fall silent, end.
 
 use bytes::Bytes;
+use pierhead_wire::time::Millis;
 use pierhead_wire::tunnel::{
     Advice, Drain, DrainReason, Frames, GoAway, GoAwayReason, GoneReason, VERSION, VERSION_OLDEST,
     Welcome,
@@ -15,7 +16,6 @@ use super::link::{Copy, Link, Phase};
 use super::sabotage::{self, Bug};
 use super::shutdown;
 use super::stream;
-use super::time::Millis;
 use super::timers::Timer;
 use super::window::Allowance;
 

@@ -25,7 +25,6 @@ pub mod io;
 pub mod limits;
 mod link;
 mod links;
-mod outbox;
 mod parking;
 mod pump;
 mod rng;
@@ -37,14 +36,14 @@ mod shutdown;
 mod status;
 mod stream;
 mod streams;
-mod time;
+
 mod timers;
 mod window;
 
 pub use io::{ConnId, DatabaseNo, Event, Input, Level, LinkNo, Output};
+pub use pierhead_wire::time::{Instant, Millis};
 pub use settings::{DatabaseSettings, Settings};
 pub use status::{DatabaseStatus, LinkStatus, Status, Totals};
-pub use time::{Instant, Millis};
 
 use cancel::{CancelNo, Job};
 use conn::Conn;

@@ -1,5 +1,6 @@
 //! Parking: only what is idle and clean at both ends (`docs/protocol.md`, 2.8).
 
+use pierhead_wire::time::Millis;
 use pierhead_wire::tunnel::{GoneReason, Park, StreamId};
 
 use super::Agent;
@@ -8,7 +9,6 @@ use super::io::{ConnId, LinkNo, Output};
 use super::sabotage::{self, Bug};
 use super::shutdown;
 use super::stream::{Parked, Phase, Stream};
-use super::time::Millis;
 use super::timers::Timer;
 
 impl Agent {

@@ -95,10 +95,11 @@ impl Agent {
             stream.queued = false;
             return;
         };
-        link.put_data(id, &piece);
-        link.allowance.spend(piece.len());
-        stream.allowance.spend(piece.len());
-        let count = u64::try_from(piece.len()).unwrap_or(u64::MAX);
+        let length = piece.len();
+        link.put_data(id, piece);
+        link.allowance.spend(length);
+        stream.allowance.spend(length);
+        let count = u64::try_from(length).unwrap_or(u64::MAX);
         stream.counters.received = stream.counters.received.saturating_add(count);
         if stream.unsent.is_empty() {
             stream.queued = false;

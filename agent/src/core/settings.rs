@@ -1,6 +1,6 @@
 //! What an operator may change.
 
-use super::time::Millis;
+use pierhead_wire::time::Millis;
 
 /// Everything the core is told about its surroundings.
 #[derive(Clone, PartialEq, Eq, Debug)]

@@ -103,7 +103,7 @@ impl Agent {
         let Some(link) = self.links.get_mut(&no) else { return };
         let database = link.database;
         for message in link.out.take() {
-            self.emit(Output::Send { link: no, message: vec![message] });
+            self.emit(Output::Send { link: no, message });
             self.count(database, |totals| {
                 totals.messages_out = totals.messages_out.saturating_add(1);
             });

@@ -7,8 +7,8 @@ use pierhead_wire::limits::{TUNNEL_BLOB_BYTES_MAX, TUNNEL_CANCEL_BYTES_MAX};
 use pierhead_wire::tunnel::{Blob, Counters, GoneReason, Offered, StreamId};
 
 use super::io::{ConnId, DatabaseNo, LinkNo};
-use super::time::Instant;
 use super::window::{Allowance, Window};
+use pierhead_wire::time::Instant;
 
 /// Where a stream is. [`super::Agent::enter`] is the only door.
 ///

@@ -2,11 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use pierhead_wire::time::Instant;
 use pierhead_wire::tunnel::StreamId;
 
 use super::cancel::CancelNo;
 use super::io::{DatabaseNo, LinkNo};
-use super::time::Instant;
 
 /// Whose deadline.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]

@@ -6,7 +6,6 @@ mod attachment;
 mod blob;
 mod event;
 mod one;
-mod outbox;
 mod receive;
 mod send;
 mod stream;

@@ -16,11 +16,10 @@
 use std::collections::{BTreeSet, VecDeque};
 
 use bytes::Bytes;
-use pierhead_wire::tunnel::{LinkState, Offered, StreamId as WireId};
+use pierhead_wire::tunnel::{LinkState, Offered, Outbox, StreamId as WireId};
 
 use crate::ids::StreamId;
 use crate::link::attachment::Terms;
-use crate::link::outbox::Outbox;
 
 /// How far a link is.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

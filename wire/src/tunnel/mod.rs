@@ -9,6 +9,7 @@ mod field;
 mod frames;
 mod items;
 mod options;
+mod outbox;
 mod reason;
 mod rules;
 #[cfg(test)]
@@ -27,6 +28,7 @@ pub use frames::{
 };
 pub use items::{Advice, Counters, Database, Description, Name, Offered, ParkedCount};
 pub use options::Options;
+pub use outbox::Outbox;
 pub use reason::{DrainReason, GoAwayReason, GoneReason, Mode, RefusedReason, ResetReason};
 pub use rules::{LinkState, Sender};
 

@@ -1,15 +1,16 @@
 //! What is to be sent on one link, put into as few messages as the limit allows.
 
 use bytes::{BufMut, Bytes, BytesMut};
-use pierhead_wire::limits::TUNNEL_MESSAGE_BYTES_MAX;
-use pierhead_wire::tunnel::{Frame, HEADER, Kind, StreamId as WireId};
+
+use super::{Frame, HEADER, Kind, StreamId};
+use crate::limits::TUNNEL_MESSAGE_BYTES_MAX;
 
 /// Bytes of a data frame besides its data.
 const DATA_OVERHEAD: usize = HEADER + 8;
 
 /// Messages to come, as lists of pieces; data is not copied.
 #[derive(Debug, Default)]
-pub(super) struct Outbox {
+pub struct Outbox {
     messages: Vec<Vec<Bytes>>,
     pieces: Vec<Bytes>,
     /// Frames without data since the last piece.
@@ -19,12 +20,14 @@ pub(super) struct Outbox {
 }
 
 impl Outbox {
-    pub(super) fn is_empty(&self) -> bool {
+    /// True if nothing is to be sent.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
         self.messages.is_empty() && self.length == 0
     }
 
     /// Adds a frame. One that cannot be encoded is a bug of the caller's, and left out.
-    pub(super) fn frame(&mut self, frame: impl Into<Frame>) {
+    pub fn frame(&mut self, frame: impl Into<Frame>) {
         let frame = frame.into();
         let mut bytes = BytesMut::new();
         let encoded = frame.encode(&mut bytes);
@@ -37,7 +40,7 @@ impl Outbox {
     }
 
     /// Adds one data frame; `bytes` are within the limit of one.
-    pub(super) fn data(&mut self, stream: WireId, bytes: Bytes) {
+    pub fn data(&mut self, stream: StreamId, bytes: Bytes) {
         let size = bytes.len() + DATA_OVERHEAD;
         self.make_room(size);
         self.small.put_u8(Kind::Data.code());
@@ -50,7 +53,7 @@ impl Outbox {
     }
 
     /// All messages, each a list of pieces.
-    pub(super) fn take(&mut self) -> Vec<Vec<Bytes>> {
+    pub fn take(&mut self) -> Vec<Vec<Bytes>> {
         self.cut();
         std::mem::take(&mut self.messages)
     }
@@ -74,14 +77,13 @@ impl Outbox {
 
 #[cfg(test)]
 mod tests {
-    use pierhead_wire::limits::TUNNEL_DATA_BYTES_MAX;
-    use pierhead_wire::tunnel::{Finish, Frames};
-
+    use super::super::{Finish, Frames};
     use super::*;
+    use crate::limits::TUNNEL_DATA_BYTES_MAX;
 
     #[test]
     fn frames_keep_their_order_and_no_message_is_too_long() {
-        let stream = WireId { link: 3, index: 1 };
+        let stream = StreamId { link: 3, index: 1 };
         let mut outbox = Outbox::default();
         for _ in 0..40 {
             outbox.data(stream, Bytes::from(vec![7; TUNNEL_DATA_BYTES_MAX]));

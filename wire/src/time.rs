@@ -1,9 +1,9 @@
-//! Time as the core knows it: milliseconds on a clock that the shell owns.
+//! Time without a clock: milliseconds, counted by whoever has one.
 
 use std::ops::Add;
 
-/// A moment, in milliseconds since an origin of the shell's choosing. Never goes backwards: the
-/// core ignores a moment earlier than one it has seen.
+/// A moment, in milliseconds since an origin of the shell's choosing. Whoever is told
+/// moments ignores one earlier than one it has seen.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
 pub struct Instant(pub u64);
 
@@ -26,7 +26,7 @@ impl Millis {
         Self(n * 1000)
     }
 
-    /// The span as a field of a frame; longer spans read as the largest value.
+    /// The span as the 32 bits of a field; longer spans read as the largest value.
     #[must_use]
     pub fn as_u32(self) -> u32 {
         u32::try_from(self.0).unwrap_or(u32::MAX)
