@@ -88,11 +88,43 @@ impl Caller {
         self.is_open() && self.grants == 0
     }
 
+    /// Takes a part of the answer: whole, or of a stream, the last one if `end`. Tells how many
+    /// bytes it had, and whether it begins a stream.
+    ///
+    /// # Errors
+    /// The rule that it breaks, and how.
+    pub(super) fn take(
+        &mut self,
+        bytes: &[Bytes],
+        streamed: bool,
+        end: bool,
+    ) -> Result<(usize, bool), (&'static str, String)> {
+        let begins = streamed && !self.streamed && !end;
+        if self.streamed && !streamed || (streamed && !self.streamed && end) {
+            return Err(("boundary", "it gets a whole answer and a stream".into()));
+        }
+        self.streamed |= streamed;
+        let mut size = 0;
+        for piece in bytes {
+            size += piece.len();
+            self.read(piece.clone()).map_err(malformed)?;
+        }
+        if streamed {
+            self.untaken += size;
+        }
+        if end {
+            self.end().map_err(malformed)?;
+        } else if self.outcome.is_some() {
+            return Err(malformed("it has its outcome before its end".into()));
+        }
+        Ok((size, begins))
+    }
+
     /// Reads a piece of the answer.
     ///
     /// # Errors
     /// What is wrong with it.
-    pub(super) fn read(&mut self, piece: Bytes) -> Result<(), String> {
+    fn read(&mut self, piece: Bytes) -> Result<(), String> {
         if self.outcome.is_some() {
             return Err("bytes after the outcome".into());
         }
@@ -116,11 +148,15 @@ impl Caller {
     ///
     /// # Errors
     /// What is missing.
-    pub(super) fn end(&self) -> Result<(), String> {
+    fn end(&self) -> Result<(), String> {
         self.reader.finish().map_err(|e| format!("{e:?}"))?;
         if self.outcome.is_none() {
             return Err("the answer ends without an outcome".into());
         }
         Ok(())
     }
+}
+
+fn malformed(how: String) -> (&'static str, String) {
+    ("1 well-formed", format!("its answer: {how}"))
 }

@@ -90,31 +90,12 @@ impl World {
         let Some(guest) = self.guests.get_mut(index).filter(|g| g.caller.is_open()) else {
             return self.broken("2 one life", format!("an answer for {id}, which is finished"));
         };
-        let client = &mut guest.caller;
-        let begins = streamed && !client.streamed && !end;
-        if client.streamed && !streamed || (streamed && !client.streamed && end) {
-            return self.broken("boundary", format!("{id} gets a whole answer and a stream"));
-        }
-        client.streamed |= streamed;
-        let mut size = 0;
-        for piece in bytes {
-            size += piece.len();
-            if let Err(error) = client.read(piece.clone()) {
-                return self.broken("1 well-formed", format!("the answer of {id}: {error}"));
-            }
-        }
-        if streamed {
-            client.untaken += size;
-        }
-        let ended = if end { client.end() } else { Ok(()) };
-        let early = !end && client.outcome.is_some();
-        let untaken = client.untaken;
-        if let Err(error) = ended {
-            return self.broken("1 well-formed", format!("the answer of {id}: {error}"));
-        }
-        if early {
-            return self.broken("1 well-formed", format!("{id} has its outcome before its end"));
-        }
+        let taken = guest.caller.take(bytes, streamed, end);
+        let untaken = guest.caller.untaken;
+        let (size, begins) = match taken {
+            Ok(taken) => taken,
+            Err((rule, how)) => return self.broken(rule, format!("{id}: {how}")),
+        };
         if !streamed && size > ANSWER_WHOLE_MAX + ENVELOPE_MAX || untaken > ANSWER_UNTAKEN_MAX {
             let detail = format!("{id} is given {size} bytes and owed {untaken}");
             return self.broken("6 memory", detail);

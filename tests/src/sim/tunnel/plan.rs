@@ -255,8 +255,8 @@ impl Plan {
         let database =
             agent::DatabaseSettings { name: NAME.into(), cap: self.cap, links: self.links };
         agent::Settings {
-            park_ttl: agent::Millis(self.park_ttl),
-            end_timeout: agent::Millis(self.end_timeout),
+            park_ttl: Millis(self.park_ttl),
+            end_timeout: Millis(self.end_timeout),
             stream_window: self.stream_window,
             link_window: self.link_window,
             verbose: true,

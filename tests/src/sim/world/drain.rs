@@ -225,29 +225,10 @@ impl World {
         let Some(client) = self.clients.get_mut(index).filter(|client| client.is_open()) else {
             return self.broken("2 one life", format!("an answer for {id}, which is finished"));
         };
-        let begins = streamed && !client.streamed && !end;
-        if client.streamed && !streamed || (streamed && !client.streamed && end) {
-            return self.broken("boundary", format!("{id} gets a whole answer and a stream"));
-        }
-        client.streamed |= streamed;
-        let mut size = 0;
-        for piece in bytes {
-            size += piece.len();
-            if let Err(error) = client.read(piece.clone()) {
-                return self.broken("1 well-formed", format!("the answer of {id}: {error}"));
-            }
-        }
-        if streamed {
-            client.untaken += size;
-        }
-        let ended = if end { client.end() } else { Ok(()) };
-        let outcome_early = !end && client.outcome.is_some();
-        if let Err(error) = ended {
-            return self.broken("1 well-formed", format!("the answer of {id}: {error}"));
-        }
-        if outcome_early {
-            return self.broken("1 well-formed", format!("{id} has its outcome before its end"));
-        }
+        let (size, begins) = match client.take(bytes, streamed, end) {
+            Ok(taken) => taken,
+            Err((rule, how)) => return self.broken(rule, format!("{id}: {how}")),
+        };
         if begins {
             self.coverage.add("answer: streamed");
         }
