@@ -18,7 +18,7 @@ use pierhead_tests::sim::runner::{POOL, Simulation, TUNNEL, run_many};
 const POOL_RUNS: u64 = 10_000;
 
 /// Schedules of a usual run of objects and agents.
-const TUNNEL_RUNS: u64 = 6_000;
+const TUNNEL_RUNS: u64 = 10_000;
 
 /// Below this many, what the schedules met says nothing.
 const RUNS_FOR_COVERAGE: u64 = 2_000;

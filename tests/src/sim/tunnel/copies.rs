@@ -152,10 +152,12 @@ impl World {
             }
         }
         self.tapes.said_gone.clear();
+        self.tapes.acting = Some(id);
     }
 
     /// The agent has heard and done what it does: whose streams are they now?
     pub(super) fn agent_heard(&mut self, id: u64, message: &Bytes) {
+        self.tapes.acting = None;
         let over = |link: &Link| link.agent != End::Open || link.monitor.agent.is_over();
         if self.links.get(&id).is_none_or(over) {
             return;

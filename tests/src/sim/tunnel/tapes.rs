@@ -31,6 +31,8 @@ pub(super) struct Tapes {
     conns: BTreeMap<Name, u64>,
     /// The link that has a stream: the first that opened or adopted it.
     owners: BTreeMap<Name, u64>,
+    /// The link whose message an agent acts on.
+    pub(super) acting: Option<u64>,
     /// What an agent said `gone` for since it last heard a message.
     pub(super) said_gone: BTreeSet<(u64, StreamId)>,
     /// Lives of objects by what they call them.
@@ -302,6 +304,16 @@ impl World {
         let counted = sent == conn.written.len() as u64 && received == conn.given;
         let asked = self.name(link, offered.stream).is_some_and(|n| self.tapes.parked.contains(&n));
         let counted = counted && asked;
+        // The welcome that made it nobody's is followed by the adopter's first request.
+        let adopted = self.tapes.acting == Some(link)
+            && self
+                .tapes
+                .heard
+                .get(&(link, offered.stream))
+                .is_some_and(|tape| tape.base as u64 == sent && !tape.bytes.is_empty());
+        if adopted {
+            return;
+        }
         if conn.life == Life::Open && !(conn.is_at_rest() && counted) {
             let detail = format!(
                 "connection {id} is offered with {sent}/{received} of {}/{} (parked: {asked}): {:?}",
