@@ -106,3 +106,38 @@ fn an_agent_reaches_the_database_over_a_unix_socket() {
         assert_eq!(app.value(client, &[]).await.unwrap(), "unix socket");
     });
 }
+
+#[test]
+fn a_query_that_runs_out_of_time_costs_no_session() {
+    live(async {
+        let world = Setup::new().agent().keys("pool_size=1").start().await;
+        world.until_links(1).await;
+        let pid = world.app().pid().await.unwrap();
+        let hasty = world.app().timeout(Duration::from_secs(1));
+        for _ in 0..3 {
+            let failure = hasty.query("select pg_sleep(60)", &[]).await.unwrap_err();
+            assert!(failure.is("unknown") && failure.is("timeout"), "{failure:?}");
+            assert_eq!(world.app().pid().await.unwrap(), pid, "cancelled, cleared and handed on");
+        }
+        let status = world.status().await;
+        assert_eq!((&status["drained"], &status["opened"]), (&3.into(), &1.into()), "{status}");
+    });
+}
+
+#[test]
+fn one_agent_serves_several_databases() {
+    live(async {
+        let setup = Setup::new().agent().keys("pool_size=1").database("other").agent();
+        let world = setup.keys("pool_size=1").crash_control().start().await;
+        let pids = async || {
+            let main = world.app_of("main").pid().await.unwrap();
+            (main, world.app_of("other").pid().await.unwrap())
+        };
+        let before = pids().await;
+        assert_ne!(before.0, before.1, "each has a pool of its own");
+        assert_eq!(world.link.stats().streams_total, 2, "and a link");
+        tokio::time::sleep(Duration::from_millis(600)).await;
+        world.workerd.abort_all_objects().await.unwrap();
+        assert_eq!(pids().await, before, "both outlive their coordinators");
+    });
+}
