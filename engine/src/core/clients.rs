@@ -198,13 +198,7 @@ impl Engine {
         }
         self.pass_on(id);
         let untaken = self.clients.get(&id).map_or(0, |c| c.answer.untaken());
-        let held_back = self.clients.get(&id).is_some_and(|c| match c.place {
-            Place::Running(session) => {
-                self.sessions.get(&session).is_some_and(|s| s.way.holds_back())
-            }
-            Place::Waiting | Place::Reading => false,
-        });
-        if untaken > ANSWER_UNTAKEN_MAX && !held_back {
+        if untaken > ANSWER_UNTAKEN_MAX && !self.is_held_back(id) {
             self.drop_answer(id, &Failure::ReaderTooSlow { held: untaken });
         }
         while self.answer_bytes > ANSWER_BYTES_BUDGET {
@@ -214,6 +208,14 @@ impl Engine {
             let Some((&id, _)) = largest.max_by_key(|(_, c)| c.answer.held()) else { break };
             self.drop_answer(id, &failure);
         }
+    }
+
+    /// True if the client's answer comes through a tunnel that holds back what is not granted.
+    fn is_held_back(&self, id: ClientId) -> bool {
+        let Some(Place::Running(session)) = self.clients.get(&id).map(|c| c.place) else {
+            return false;
+        };
+        self.sessions.get(&session).is_some_and(|s| s.way.holds_back())
     }
 
     fn drop_answer(&mut self, id: ClientId, failure: &Failure) {

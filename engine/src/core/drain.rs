@@ -40,11 +40,9 @@ impl Engine {
         if session.way != Way::Agent || session.cancel_key.is_none() || self.links.drains(stream) {
             return false;
         }
-        let Some(exchange) = session.take_exchange() else { return false };
         // A reset behind the request could be what the cancel hits.
-        if exchange.reset_sent || exchange.fatal.is_some() {
-            return false;
-        }
+        let exchange = session.take_exchange_if(|e| !e.reset_sent && e.fatal.is_none());
+        let Some(exchange) = exchange else { return false };
         let fence = self.links.cancel(stream);
         self.counters.cancels += 1;
         self.enter(id, why, |seat| State::Draining { seat, exchange, fence, done: None });

@@ -341,9 +341,16 @@ impl Session {
         }
     }
 
-    /// The request that is running, to be taken along to another state.
-    pub(crate) fn take_exchange(&mut self) -> Option<Exchange> {
+    /// The request that is running, to be taken along to another state, if it is `wanted`;
+    /// otherwise it stays.
+    pub(crate) fn take_exchange_if(
+        &mut self,
+        wanted: impl FnOnce(&Exchange) -> bool,
+    ) -> Option<Exchange> {
         let State::Leased { work, .. } = &mut self.state else { return None };
+        if !matches!(work, Work::Exchange(exchange) if wanted(exchange)) {
+            return None;
+        }
         match std::mem::replace(work, Work::Verifying) {
             Work::Exchange(exchange) => Some(exchange),
             Work::Verifying => None,

@@ -1,6 +1,6 @@
 //! Requests whose callers are gone.
 
-use pierhead_engine::Input;
+use pierhead_engine::{Input, ResetPolicy};
 use pierhead_wire::tunnel::{Cancelled, Frame, Gone, GoneReason, StreamId as WireId};
 
 use crate::story::{RESET, ROW, Story, data, kinds};
@@ -68,6 +68,17 @@ fn a_request_that_cannot_be_cancelled_in_time_ends_with_its_session() {
     story.later(5_000);
     assert_eq!(kinds(&story.heard(1)), ["reset"]);
     assert_eq!((story.status().draining, story.status().ending), (0, 1));
+}
+
+#[test]
+fn with_a_reset_behind_it_the_request_is_cancelled_by_ending_its_session() {
+    let mut story = Story::with(|s| s.reset = ResetPolicy::Always);
+    story.dials(1, 1, &[]);
+    let client = story.asks("select pg_sleep(60)");
+    story.logs_in(1, 1);
+    story.heard(1);
+    story.happens(Input::ClientGone { client });
+    assert_eq!(kinds(&story.heard(1)), ["reset"], "what runs must not run on");
 }
 
 #[test]
