@@ -4,6 +4,7 @@
 //! Layouts of our own are specified in `docs/protocol.md`.
 
 pub mod envelope;
+pub mod limit;
 pub mod limits;
 pub mod pg;
 pub mod time;

@@ -25,13 +25,20 @@ pub const fn data_header(length: u32) -> [u8; 5] {
     [KIND_DATA, a, b, c, d]
 }
 
+/// Bytes of the whole outcome record.
+#[must_use]
+pub fn outcome_record_len(outcome: &Outcome) -> usize {
+    HEADER_BYTES + outcome.encoded_len()
+}
+
 /// Puts the whole outcome record, after which nothing may follow.
 pub fn put_outcome(out: &mut BytesMut, outcome: &Outcome) {
-    let payload = outcome.encode();
+    let length = outcome.encoded_len();
+    out.reserve(HEADER_BYTES + length);
     out.put_u8(KIND_OUTCOME);
     // Outcomes are below OUTCOME_BYTES_MAX by their texts' limits.
-    out.put_u32(u32::try_from(payload.len()).unwrap_or(u32::MAX));
-    out.put_slice(&payload);
+    out.put_u32(u32::try_from(length).unwrap_or(u32::MAX));
+    outcome.put(out);
 }
 
 /// One thing that an answer holds.

@@ -9,7 +9,9 @@ mod answer;
 mod outcome;
 mod request;
 
-pub use answer::{AnswerError, AnswerReader, Record, data_header, put_outcome, put_version};
+pub use answer::{
+    AnswerError, AnswerReader, Record, data_header, outcome_record_len, put_outcome, put_version,
+};
 pub use outcome::{Blame, Outcome, OutcomeError, Retry, SqlState, Status};
 pub use request::{Options, Request, RequestError, RequestId, put_request_head};
 

@@ -97,9 +97,20 @@ impl Outcome {
     /// The payload of an outcome record.
     #[must_use]
     pub fn encode(&self) -> BytesMut {
-        let message = cut(&self.message, OUTCOME_TEXT_BYTES_MAX);
-        let hint = cut(&self.hint, OUTCOME_TEXT_BYTES_MAX);
-        let mut out = BytesMut::with_capacity(Self::FIXED_BYTES + message.len() + hint.len());
+        let mut out = BytesMut::with_capacity(self.encoded_len());
+        self.put(&mut out);
+        out
+    }
+
+    /// Bytes of the payload.
+    pub(super) fn encoded_len(&self) -> usize {
+        let texts = [&self.message, &self.hint];
+        Self::FIXED_BYTES
+            + texts.map(|text| cut(text, OUTCOME_TEXT_BYTES_MAX).len()).iter().sum::<usize>()
+    }
+
+    /// Puts the payload.
+    pub(super) fn put(&self, out: &mut BytesMut) {
         out.put_u8(self.status.code());
         out.put_slice(&self.sqlstate.0);
         out.put_u8(self.blame.code());
@@ -107,9 +118,8 @@ impl Outcome {
         out.put_u32(self.retry_after_ms);
         out.put_u32(self.waited_ms);
         out.put_u32(self.ran_ms);
-        put_text(&mut out, message);
-        put_text(&mut out, hint);
-        out
+        put_text(out, cut(&self.message, OUTCOME_TEXT_BYTES_MAX));
+        put_text(out, cut(&self.hint, OUTCOME_TEXT_BYTES_MAX));
     }
 
     /// Reads the payload of an outcome record. What follows the hint is ignored.

@@ -8,6 +8,7 @@ use super::{SqlState, VERSION, cut};
 use crate::limits::{CALLER_BYTES_MAX, OPTIONS_BYTES_MAX, PROTOCOL_BYTES_MAX};
 
 const KEY_CALLER: u8 = 1;
+const KEY_FRESH_PLANS: u8 = 2;
 /// Keys from here on must be understood by the reader.
 const KEYS_CRITICAL: u8 = 128;
 const KEY_RESET: u8 = 128;
@@ -36,6 +37,8 @@ pub struct Options {
     pub caller: Option<String>,
     /// Clear all session state after this exchange, whatever the database's setting.
     pub reset: bool,
+    /// Plan this request's statements anew, and keep none of them prepared for others.
+    pub fresh_plans: bool,
 }
 
 impl Request {
@@ -96,6 +99,9 @@ impl Options {
         if let Some(caller) = &self.caller {
             put_option(&mut out, KEY_CALLER, cut(caller, CALLER_BYTES_MAX).as_bytes());
         }
+        if self.fresh_plans {
+            put_option(&mut out, KEY_FRESH_PLANS, &[1]);
+        }
         if self.reset {
             put_option(&mut out, KEY_RESET, &[1]);
         }
@@ -115,7 +121,8 @@ impl Options {
             match key {
                 KEY_CALLER => options.caller = Some(parse_caller(&value)?),
                 KEY_RESET if value.as_ref() == [1] => options.reset = true,
-                KEY_RESET => return Err(RequestError::MalformedOption(key)),
+                KEY_FRESH_PLANS if value.as_ref() == [1] => options.fresh_plans = true,
+                KEY_RESET | KEY_FRESH_PLANS => return Err(RequestError::MalformedOption(key)),
                 _ if key >= KEYS_CRITICAL => return Err(RequestError::UnknownOption(key)),
                 _ => {}
             }
@@ -253,7 +260,7 @@ mod tests {
         Request {
             remaining_ms: 10_000,
             id: RequestId(ID),
-            options: Options { caller: Some("app".into()), reset: true },
+            options: Options { caller: Some("app".into()), reset: true, ..Options::default() },
             protocol: Bytes::from_static(b"S\0\0\0\x04"),
         }
     }
@@ -262,6 +269,17 @@ mod tests {
     fn golden_request() {
         assert_eq!(request().encode().as_ref(), golden());
         assert_eq!(Request::parse(golden().into()), Ok(request()));
+    }
+
+    #[test]
+    fn plans_are_kept_unless_the_caller_says_otherwise() {
+        let options = Options { fresh_plans: true, ..Options::default() };
+        let encoded = Request { options, ..request() }.encode();
+        assert_eq!(encoded[21..27], [0, 4, 2, 0, 1, 1]);
+        assert!(Request::parse(encoded.freeze()).unwrap().options.fresh_plans);
+        let mut odd = Request { options: Options::default(), ..request() }.encode().to_vec();
+        odd.splice(21..23, [0, 4, 2, 0, 1, 2]);
+        assert_eq!(Request::parse(odd.into()), Err(RequestError::MalformedOption(2)));
     }
 
     #[test]
@@ -340,8 +358,10 @@ mod tests {
     #[test]
     fn a_long_caller_is_cut_at_a_character() {
         let caller = format!("{}ä", "x".repeat(63));
-        let request =
-            Request { options: Options { caller: Some(caller), reset: false }, ..request() };
+        let request = Request {
+            options: Options { caller: Some(caller), ..Options::default() },
+            ..request()
+        };
         let parsed = Request::parse(request.encode().freeze()).unwrap();
         assert_eq!(parsed.options.caller, Some("x".repeat(63)));
     }

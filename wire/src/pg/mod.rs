@@ -4,7 +4,17 @@
 //! bulk messages (rows, COPY data) are never gathered: they pass through as slices of the chunk
 //! they came in. Everything else is handed over whole, within a hard limit.
 
+pub mod backend;
 pub mod errors;
 pub mod frontend;
 pub mod scan;
+pub mod startup;
 pub mod tag;
+mod write;
+
+/// Splits a zero-terminated string off the front.
+fn c_string(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
+    let end = bytes.iter().position(|&b| b == 0)?;
+    let (text, rest) = bytes.split_at_checked(end)?;
+    Some((text, rest.get(1..)?))
+}

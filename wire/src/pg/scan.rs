@@ -36,13 +36,15 @@ pub enum Direction {
 pub enum Piece {
     /// One whole message that is not bulk.
     Message(Message),
-    /// Bytes of one bulk message; its first piece contains the header.
+    /// Bytes of a bulk message, or of several rows or several pieces of COPY data that follow one
+    /// another: whoever reads neither has no use for the borders between them.
     Bulk {
-        /// The message's type.
+        /// The messages' type.
         tag: u8,
-        /// True for the message's first piece.
+        /// True if the bytes begin with a message's header; otherwise they go on with the message
+        /// of the last piece.
         first: bool,
-        /// True for the message's last piece.
+        /// True if the bytes end where a message does.
         last: bool,
         /// The bytes, a slice of the chunk they came in.
         bytes: Bytes,
@@ -133,6 +135,22 @@ impl Scanner {
         matches!(self.state, State::Header) && self.partial.is_empty() && self.chunk.is_empty()
     }
 
+    /// Bytes held of a message that is not whole yet.
+    #[must_use]
+    pub fn gathered(&self) -> usize {
+        self.partial.len()
+    }
+
+    /// Bytes missing from a message that is handed over only when it is whole.
+    #[must_use]
+    pub fn missing(&self) -> usize {
+        match self.state {
+            State::Gathering { total, .. } => total.saturating_sub(self.partial.len()),
+            State::Header if !self.partial.is_empty() => HEADER.saturating_sub(self.partial.len()),
+            State::Header | State::Passing { .. } | State::Broken => 0,
+        }
+    }
+
     /// The next piece, or `None` when the chunk is used up.
     ///
     /// # Errors
@@ -168,9 +186,10 @@ impl Scanner {
     /// Reads a header, and the message behind it as far as the chunk goes.
     fn header(&mut self) -> Result<Option<Piece>, ScanError> {
         if self.partial.is_empty() && self.chunk.len() >= HEADER {
-            let (tag, total) = self.check(&self.chunk)?;
-            if self.is_bulk(tag) {
-                return Ok(Some(self.pass(tag, true, total)));
+            let Header { tag, bulk, total } = self.check(&self.chunk)?;
+            if bulk {
+                let run = self.run(tag, total);
+                return Ok(Some(self.pass(tag, true, run)));
             }
             if self.chunk.len() >= total {
                 let raw = self.chunk.split_to(total);
@@ -184,8 +203,8 @@ impl Scanner {
         if self.partial.len() < HEADER {
             return Ok(None);
         }
-        let (tag, total) = self.check(&self.partial)?;
-        if self.is_bulk(tag) {
+        let Header { tag, bulk, total } = self.check(&self.partial)?;
+        if bulk {
             let bytes = std::mem::take(&mut self.partial).freeze();
             let missing = total.saturating_sub(HEADER);
             self.state = if missing == 0 { State::Header } else { State::Passing { tag, missing } };
@@ -197,6 +216,23 @@ impl Scanner {
         }
         self.state = State::Gathering { tag, total };
         Ok(None)
+    }
+
+    /// Bytes of the bulk message at the chunk's beginning, of `total` bytes, and of those of its kind
+    /// that follow it in the chunk. Only the last of them may end outside. Descriptions are taken
+    /// one by one: each answers a message of its own.
+    fn run(&self, tag: u8, total: usize) -> usize {
+        let mut end = total;
+        if !matches!(tag, tag::backend::DATA_ROW | tag::backend::COPY_DATA) {
+            return end;
+        }
+        while let Some(&[next, a, b, c, d, ..]) = self.chunk.get(end..)
+            && next == tag
+            && let Some(total) = bulk_total(u32::from_be_bytes([a, b, c, d]))
+        {
+            end = end.saturating_add(total);
+        }
+        end
     }
 
     fn pass(&mut self, tag: u8, first: bool, missing: usize) -> Piece {
@@ -217,30 +253,68 @@ impl Scanner {
         Some(Piece::Message(Message { tag, raw }))
     }
 
-    fn is_bulk(&self, tag: u8) -> bool {
-        match self.direction {
-            Direction::Backend => tag::backend::is_bulk(tag),
-            Direction::Frontend => tag::frontend::is_bulk(tag),
-        }
-    }
-
-    /// The type and total size of the message that begins here.
-    fn check(&self, bytes: &[u8]) -> Result<(u8, usize), ScanError> {
+    /// The header of the message that begins here.
+    fn check(&self, bytes: &[u8]) -> Result<Header, ScanError> {
         let [tag, a, b, c, d, ..] = *bytes else { return Err(ScanError::UnknownType(0)) };
         let length = u32::from_be_bytes([a, b, c, d]);
-        let (known, gathered_max) = match self.direction {
-            Direction::Backend => (tag::backend::is_known(tag), PG_GATHERED_MAX_BACKEND),
-            Direction::Frontend => (tag::frontend::is_known(tag), PG_GATHERED_MAX_FRONTEND),
+        let (classes, gathered_max) = match self.direction {
+            Direction::Backend => (&BACKEND, PG_GATHERED_MAX_BACKEND),
+            Direction::Frontend => (&FRONTEND, PG_GATHERED_MAX_FRONTEND),
         };
-        if !known {
-            return Err(ScanError::UnknownType(tag));
-        }
-        let limit = if self.is_bulk(tag) { PG_BULK_MAX } else { gathered_max };
+        let (bulk, limit) = match classes.get(usize::from(tag)) {
+            Some(Class::Whole) => (false, gathered_max),
+            Some(Class::Bulk) => (true, PG_BULK_MAX),
+            Some(Class::Unknown) | None => return Err(ScanError::UnknownType(tag)),
+        };
         match usize::try_from(length) {
-            Ok(size) if (4..=limit).contains(&size) => Ok((tag, size + 1)),
+            Ok(size) if (4..=limit).contains(&size) => Ok(Header { tag, bulk, total: size + 1 }),
             _ => Err(ScanError::BadLength { tag, length }),
         }
     }
+}
+
+/// What a header says.
+struct Header {
+    tag: u8,
+    bulk: bool,
+    /// Bytes of the message, with the header.
+    total: usize,
+}
+
+/// What becomes of messages of a type.
+#[derive(Clone, Copy)]
+enum Class {
+    Unknown,
+    Whole,
+    Bulk,
+}
+
+static BACKEND: [Class; 256] = classes(Direction::Backend);
+static FRONTEND: [Class; 256] = classes(Direction::Frontend);
+
+#[expect(clippy::indexing_slicing, reason = "a table that is made when the program is compiled")]
+const fn classes(direction: Direction) -> [Class; 256] {
+    let mut classes = [Class::Unknown; 256];
+    let mut tag = 0;
+    while tag < 255 {
+        let (known, bulk) = match direction {
+            Direction::Backend => (tag::backend::is_known(tag), tag::backend::is_bulk(tag)),
+            Direction::Frontend => (tag::frontend::is_known(tag), tag::frontend::is_bulk(tag)),
+        };
+        classes[tag as usize] = match (known, bulk) {
+            (false, _) => Class::Unknown,
+            (true, false) => Class::Whole,
+            (true, true) => Class::Bulk,
+        };
+        tag += 1;
+    }
+    classes
+}
+
+/// Bytes of a bulk message with this length field, if it may have it.
+fn bulk_total(length: u32) -> Option<usize> {
+    let size = usize::try_from(length).ok()?;
+    (4..=PG_BULK_MAX).contains(&size).then_some(size + 1)
 }
 
 #[cfg(test)]
@@ -259,21 +333,30 @@ mod tests {
         Ok(pieces)
     }
 
-    /// Joins the pieces of each message again.
+    /// Joins the pieces, and cuts them again at the borders of messages.
     fn joined(pieces: &[Piece]) -> Vec<(u8, Vec<u8>)> {
-        let mut messages: Vec<(u8, Vec<u8>)> = Vec::new();
+        let mut bytes: Vec<u8> = Vec::new();
         for piece in pieces {
             match piece {
-                Piece::Message(m) => messages.push((m.tag, m.raw.to_vec())),
-                Piece::Bulk { tag, first: true, bytes, .. } => {
-                    messages.push((*tag, bytes.to_vec()))
-                }
-                Piece::Bulk { bytes, .. } => {
-                    messages.last_mut().unwrap().1.extend_from_slice(bytes)
-                }
+                Piece::Message(m) => bytes.extend_from_slice(&m.raw),
+                Piece::Bulk { bytes: more, .. } => bytes.extend_from_slice(more),
             }
         }
+        let mut messages = Vec::new();
+        while let [tag, a, b, c, d, ..] = bytes[..] {
+            let rest = bytes.split_off(1 + u32::from_be_bytes([a, b, c, d]) as usize);
+            messages.push((tag, std::mem::replace(&mut bytes, rest)));
+        }
+        assert!(bytes.is_empty());
         messages
+    }
+
+    fn tags(pieces: &[Piece]) -> Vec<(u8, bool, bool)> {
+        let piece = |piece: &Piece| match piece {
+            Piece::Message(m) => (m.tag, true, true),
+            Piece::Bulk { tag, first, last, .. } => (*tag, *first, *last),
+        };
+        pieces.iter().map(piece).collect()
     }
 
     const REPLY: &[u8] =
@@ -295,6 +378,39 @@ mod tests {
         }
         let bytes: Vec<&[u8]> = REPLY.chunks(1).collect();
         assert_eq!(joined(&all(Direction::Backend, &bytes).unwrap()), whole);
+    }
+
+    const ROWS: &[u8] = b"D\0\0\0\x06\0\0D\0\0\0\x06\0\0D\0\0\0\x06\0\0C\0\0\0\x04";
+
+    #[test]
+    fn rows_that_follow_one_another_are_one_piece() {
+        let pieces = all(Direction::Backend, &[ROWS]).unwrap();
+        assert_eq!(tags(&pieces), [(b'D', true, true), (b'C', true, true)]);
+        assert_eq!(joined(&pieces).len(), 4);
+    }
+
+    #[test]
+    fn a_row_that_is_cut_ends_the_piece_and_goes_on_in_the_next() {
+        let (a, b) = ROWS.split_at(13);
+        let pieces = all(Direction::Backend, &[a, b]).unwrap();
+        let expected =
+            [(b'D', true, false), (b'D', false, true), (b'D', true, true), (b'C', true, true)];
+        assert_eq!(tags(&pieces), expected);
+    }
+
+    #[test]
+    fn a_malformed_row_behind_others_is_refused_when_they_are_passed_on() {
+        let mut scanner = Scanner::new(Direction::Backend);
+        scanner.push(Bytes::from_static(b"D\0\0\0\x06\0\0D\0\0\0\x03"));
+        assert!(matches!(scanner.next_piece(), Ok(Some(Piece::Bulk { last: true, .. }))));
+        let refused = ScanError::BadLength { tag: b'D', length: 3 };
+        assert_eq!(scanner.next_piece(), Err(refused));
+    }
+
+    #[test]
+    fn descriptions_come_one_by_one() {
+        let pieces = all(Direction::Backend, &[b"T\0\0\0\x06\0\0T\0\0\0\x06\0\0"]).unwrap();
+        assert_eq!(pieces.len(), 2);
     }
 
     #[test]
