@@ -1,5 +1,6 @@
+use crate::check::check_token;
 use crate::database::{PREFIX, not_set, token_missing, variable};
-use crate::reader::{Reader, check_token};
+use crate::reader::Reader;
 use crate::{Address, ConfigError, Secret, url};
 
 /// What an agent must know about one database it serves. The same variables as the Worker's give

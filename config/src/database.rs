@@ -2,8 +2,9 @@ use std::time::Duration;
 
 use crate::reader::Reader;
 use crate::secret::SUFFIXES;
-use crate::value::word;
-use crate::{ConfigError, Secret, Secrets, url};
+use crate::{
+    Address, ConfigError, Jurisdiction, Location, Reset, Secret, Secrets, State, Tunnel, url,
+};
 
 /// Everything there is to know about one database before it is dialled.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -41,6 +42,22 @@ pub struct DatabaseConfig {
     pub max_lifetime: Duration,
     /// When a session's state is cleared.
     pub reset: Reset,
+    /// What becomes of statements that change a session beyond their transaction.
+    pub state: State,
+    /// The most sessions held beyond their transactions, 1 to `pool_size`.
+    pub pinned_max: u32,
+    /// Sessions kept open although nobody uses them, 0 to `pool_size`.
+    pub min_idle: u32,
+    /// The most sessions that one class of callers holds, 1 to `pool_size`; all if absent.
+    pub class_size: Option<u32>,
+    /// How long a transaction may take; as long as it likes if absent.
+    pub transaction_timeout: Option<Duration>,
+    /// How long a transaction may wait for its client; as long as it likes if absent.
+    pub idle_in_transaction_timeout: Option<Duration>,
+    /// How long a socket may be silent outside a transaction; as long as it likes if absent.
+    pub client_idle_timeout: Option<Duration>,
+    /// Statements stay prepared from one client to the next.
+    pub plan_cache: bool,
     /// The sessions' name in `pg_stat_activity`.
     pub application_name: String,
     /// Where the coordinator is created.
@@ -48,169 +65,6 @@ pub struct DatabaseConfig {
     /// The jurisdiction that the coordinator never leaves.
     pub jurisdiction: Option<Jurisdiction>,
 }
-
-/// Where a server listens.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Address {
-    /// TCP.
-    Tcp {
-        /// Host name or address; an IPv6 address is in brackets.
-        host: String,
-        /// Port.
-        port: u16,
-    },
-    /// A unix socket, which only an agent on the same machine can open.
-    Unix {
-        /// The absolute directory that holds the socket.
-        directory: String,
-        /// The number in the socket's name.
-        port: u16,
-    },
-}
-
-impl Address {
-    /// The unix socket's path, named as PostgreSQL names it; nothing for TCP.
-    #[must_use]
-    pub fn socket_path(&self) -> Option<String> {
-        match self {
-            Self::Tcp { .. } => None,
-            Self::Unix { directory, port } => {
-                Some(format!("{}/.s.PGSQL.{port}", directory.trim_end_matches('/')))
-            }
-        }
-    }
-}
-
-/// `host:port`, or the socket's path.
-impl std::fmt::Display for Address {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::Tcp { host, port } => write!(f, "{host}:{port}"),
-            Self::Unix { .. } => f.write_str(&self.socket_path().unwrap_or_default()),
-        }
-    }
-}
-
-/// How bytes reach the server.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Tunnel {
-    /// An agent beside the server dials in; where it connects to is its own configuration.
-    Agent,
-    /// One outgoing WebSocket per session to a hostname that cloudflared publishes.
-    Cloudflared {
-        /// `http` or `https`; always with a path.
-        url: String,
-        /// The Access service token, if the hostname is protected by one.
-        access: Option<AccessToken>,
-    },
-    /// TCP to the configured host and port.
-    Direct {
-        /// Host name or address; an IPv6 address is in brackets.
-        host: String,
-        /// Port.
-        port: u16,
-        /// Encryption to the database.
-        tls: Tls,
-    },
-}
-
-/// A Cloudflare Access service token.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct AccessToken {
-    /// Header `CF-Access-Client-Id`.
-    pub client_id: Secret,
-    /// Header `CF-Access-Client-Secret`.
-    pub client_secret: Secret,
-}
-
-/// Encryption to the database.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Tls {
-    /// None.
-    Off,
-    /// From the first byte.
-    On,
-    /// Asked for with PostgreSQL's SSLRequest; refusal is an error.
-    StartTls,
-}
-
-/// When a session's state is cleared after a request.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Reset {
-    /// When something that leaves state was seen.
-    Detected,
-    /// Always.
-    Always,
-}
-
-/// A hint where a durable object is created.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Location(&'static str);
-
-/// A jurisdiction that a durable object never leaves.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Jurisdiction(&'static str);
-
-impl Location {
-    /// As the platform writes it.
-    #[must_use]
-    pub const fn as_str(&self) -> &'static str {
-        self.0
-    }
-
-    /// The location that the platform writes so, if there is one.
-    #[must_use]
-    pub fn from_name(name: &str) -> Option<Self> {
-        word(name, &LOCATIONS).ok()
-    }
-}
-
-impl Jurisdiction {
-    /// As the platform writes it.
-    #[must_use]
-    pub const fn as_str(&self) -> &'static str {
-        self.0
-    }
-
-    /// The jurisdiction that the platform writes so, if there is one.
-    #[must_use]
-    pub fn from_name(name: &str) -> Option<Self> {
-        word(name, &JURISDICTIONS).ok()
-    }
-}
-
-/// A kind of tunnel, as the list in `tunnel=` names it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Kind {
-    Agent,
-    Cloudflared,
-    Direct,
-}
-
-pub(crate) const TUNNELS: [(&str, Kind); 3] =
-    [("agent", Kind::Agent), ("cloudflared", Kind::Cloudflared), ("direct", Kind::Direct)];
-/// What `tunnel=` accepts. Only an absent agent is passed over, so nothing stands behind the others.
-pub(crate) const TUNNEL_LISTS: [&str; 5] =
-    ["agent", "cloudflared", "direct", "agent,cloudflared", "agent,direct"];
-pub(crate) const TLS: [(&str, Tls); 3] =
-    [("off", Tls::Off), ("on", Tls::On), ("starttls", Tls::StartTls)];
-pub(crate) const RESETS: [(&str, Reset); 2] =
-    [("detected", Reset::Detected), ("always", Reset::Always)];
-pub(crate) const LOCATIONS: [(&str, Location); 11] = [
-    ("wnam", Location("wnam")),
-    ("enam", Location("enam")),
-    ("sam", Location("sam")),
-    ("weur", Location("weur")),
-    ("eeur", Location("eeur")),
-    ("apac", Location("apac")),
-    ("apac-ne", Location("apac-ne")),
-    ("apac-se", Location("apac-se")),
-    ("oc", Location("oc")),
-    ("afr", Location("afr")),
-    ("me", Location("me")),
-];
-pub(crate) const JURISDICTIONS: [(&str, Jurisdiction); 3] =
-    [("eu", Jurisdiction("eu")), ("fedramp", Jurisdiction("fedramp")), ("us", Jurisdiction("us"))];
 
 /// Characters of a database's name: it is part of variables' names and of log lines.
 pub(crate) const NAME_CHARACTERS_MAX: usize = 32;

@@ -4,7 +4,10 @@
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
-use crate::database::{JURISDICTIONS, LOCATIONS, RESETS, TLS, TUNNEL_LISTS};
+use crate::place::{JURISDICTIONS, LOCATIONS};
+use crate::policy::{RESETS, STATES, SWITCH};
+use crate::ranges::*;
+use crate::tunnel::{TLS, TUNNEL_LISTS};
 use crate::value::print_duration;
 
 /// One parameter of a database URL.
@@ -29,8 +32,12 @@ pub enum Values {
     Words(&'static [&'static str]),
     /// A whole number.
     Number(RangeInclusive<u32>),
+    /// A whole number, or a percentage of `pool_size`.
+    Share(RangeInclusive<u32>, RangeInclusive<u32>),
     /// A duration.
     Duration(RangeInclusive<Duration>),
+    /// A duration, or `off`.
+    DurationOrOff(RangeInclusive<Duration>),
     /// Text, described.
     Text(&'static str),
 }
@@ -44,43 +51,13 @@ pub enum DefaultValue {
     Text(&'static str),
     /// A whole number.
     Number(u32),
+    /// A percentage of `pool_size`.
+    Percent(u32),
     /// A duration.
     Duration(Duration),
     /// A duration, and another one where an agent is among the tunnels.
     DurationOrAgent(Duration, Duration),
 }
-
-const fn ms(millis: u64) -> Duration {
-    Duration::from_millis(millis)
-}
-
-const fn seconds(seconds: u64) -> Duration {
-    Duration::from_secs(seconds)
-}
-
-/// A durable object's pending work protects it for 15 minutes at most.
-const LONGEST_OPERATION: Duration = seconds(15 * 60);
-
-pub(crate) const POOL_SIZE: RangeInclusive<u32> = 1..=1_000;
-pub(crate) const POOL_SIZE_DEFAULT: u32 = 10;
-pub(crate) const MAX_WAITERS: RangeInclusive<u32> = 0..=10_000;
-pub(crate) const MAX_WAITERS_DEFAULT: u32 = 1_000;
-pub(crate) const WAIT_TIMEOUT: RangeInclusive<Duration> = ms(10)..=LONGEST_OPERATION;
-pub(crate) const WAIT_TIMEOUT_DEFAULT: Duration = seconds(10);
-pub(crate) const QUERY_TIMEOUT: RangeInclusive<Duration> = ms(10)..=LONGEST_OPERATION;
-pub(crate) const QUERY_TIMEOUT_DEFAULT: Duration = seconds(30);
-pub(crate) const CONNECT_TIMEOUT: RangeInclusive<Duration> = ms(100)..=seconds(60);
-pub(crate) const CONNECT_TIMEOUT_DEFAULT: Duration = seconds(10);
-pub(crate) const IDLE_TIMEOUT: RangeInclusive<Duration> = seconds(1)..=seconds(3_600);
-pub(crate) const IDLE_TIMEOUT_DEFAULT: Duration = seconds(60);
-/// An agent holds unused sessions while the object sleeps, so keeping them costs nothing.
-pub(crate) const IDLE_TIMEOUT_DEFAULT_AGENT: Duration = seconds(10 * 60);
-pub(crate) const TUNNEL_WAIT: RangeInclusive<Duration> = ms(10)..=seconds(60);
-pub(crate) const TUNNEL_WAIT_DEFAULT: Duration = seconds(5);
-pub(crate) const MAX_LIFETIME: RangeInclusive<Duration> = seconds(1)..=seconds(86_400);
-pub(crate) const MAX_LIFETIME_DEFAULT: Duration = seconds(30 * 60);
-pub(crate) const APPLICATION_NAME_BYTES_MAX: usize = 63;
-pub(crate) const APPLICATION_NAME_DEFAULT: &str = "pierhead";
 
 /// Every parameter a database URL may have.
 pub const KEYS: &[KeyDoc] = &[
@@ -125,6 +102,33 @@ pub const KEYS: &[KeyDoc] = &[
         reason: "Every session has buffers in one 128 MB isolate, and a server process.",
     },
     KeyDoc {
+        key: "min_idle",
+        values: Values::Number(MIN_IDLE),
+        default: DefaultValue::Number(MIN_IDLE_DEFAULT),
+        meaning: "Sessions that are kept open although nobody uses them; at most `pool_size`.",
+        reason: "Spares the first callers after a pause the opening of a session. Free with \
+                 `agent`, which holds them while the object sleeps; with another tunnel they keep \
+                 the object awake, and billed, for good.",
+    },
+    KeyDoc {
+        key: "class_size",
+        values: Values::Number(CLASS_SIZE),
+        default: DefaultValue::Text("`pool_size`"),
+        meaning: "The most sessions that one class of callers (a user, or the name a binding gives \
+                  its callers) holds at once; the others of the class wait. At most `pool_size`.",
+        reason: "Keeps a part of the pool free of a class that never ends; without it, classes \
+                 that wait take turns.",
+    },
+    KeyDoc {
+        key: "pinned",
+        values: Values::Share(PINNED, PINNED_PERCENT),
+        default: DefaultValue::Percent(PINNED_PERCENT_DEFAULT),
+        meaning: "The most sessions that sockets hold beyond their transactions at once, as a \
+                  number or in percent of `pool_size` (`%` is written `%25` in a URL; rounded \
+                  down, but at least 1); one more is refused (`53000`).",
+        reason: "A session that is held serves nobody else: half of the pool stays for the others.",
+    },
+    KeyDoc {
         key: "max_waiters",
         values: Values::Number(MAX_WAITERS),
         default: DefaultValue::Number(MAX_WAITERS_DEFAULT),
@@ -145,6 +149,32 @@ pub const KEYS: &[KeyDoc] = &[
         default: DefaultValue::Duration(QUERY_TIMEOUT_DEFAULT),
         meaning: "The time a request has in all when its caller gives none.",
         reason: "The platform protects an object's pending work for 15 minutes.",
+    },
+    KeyDoc {
+        key: "transaction_timeout",
+        values: Values::DurationOrOff(TRANSACTION_TIMEOUT),
+        default: DefaultValue::Text("off"),
+        meaning: "How long a transaction of a lease or a socket may take, from its session's grant \
+                  to its release, before it is ended (`25P04`).",
+        reason: "Only you know how long yours take: a migration runs for hours.",
+    },
+    KeyDoc {
+        key: "idle_in_transaction_timeout",
+        values: Values::DurationOrOff(IDLE_IN_TRANSACTION_TIMEOUT),
+        default: DefaultValue::Duration(IDLE_IN_TRANSACTION_TIMEOUT_DEFAULT),
+        meaning: "How long a client may hold a transaction open without sending anything before it \
+                  is rolled back (`25P03`).",
+        reason: "It holds a session and its locks; no program thinks for half a minute, and a \
+                 person at a prompt can raise it to an hour.",
+    },
+    KeyDoc {
+        key: "client_idle_timeout",
+        values: Values::DurationOrOff(CLIENT_IDLE_TIMEOUT),
+        default: DefaultValue::Duration(CLIENT_IDLE_TIMEOUT_DEFAULT),
+        meaning: "How long a socket may be silent outside a transaction before it is closed \
+                  (`57P05`).",
+        reason: "An open socket keeps the object awake, and billed; a driver dials again when it \
+                 needs to.",
     },
     KeyDoc {
         key: "connect_timeout",
@@ -176,6 +206,23 @@ pub const KEYS: &[KeyDoc] = &[
         meaning: "When a session's state is cleared after a request: when something that leaves \
                   state was seen, or always.",
         reason: "",
+    },
+    KeyDoc {
+        key: "state",
+        values: Values::Words(&words(&STATES)),
+        default: DefaultValue::Text("follow"),
+        meaning: "What becomes of a statement that changes a session beyond its transaction: it is \
+                  allowed, and a socket's settings follow it from session to session, or it is \
+                  refused. See [reset.md](reset.md).",
+        reason: "Drivers and frameworks send `SET` when they connect.",
+    },
+    KeyDoc {
+        key: "plan_cache",
+        values: Values::Words(&words(&SWITCH)),
+        default: DefaultValue::Text("on"),
+        meaning: "Statements stay prepared from one client to the next.",
+        reason: "Planning is often the dearest part of a short query. `off` is for data so skewed \
+                 that one plan does not suit every parameter.",
     },
     KeyDoc {
         key: "application_name",
@@ -227,6 +274,14 @@ impl std::fmt::Display for Values {
         match self {
             Self::Words(words) => write!(f, "`{}`", words.join("` · `")),
             Self::Number(range) => write!(f, "{} to {}", range.start(), range.end()),
+            Self::Share(numbers, percents) => {
+                let (low, high) = (numbers.start(), numbers.end());
+                write!(f, "{low} to {high}, or {}% to {}%", percents.start(), percents.end())
+            }
+            Self::DurationOrOff(range) => {
+                let (low, high) = (print_duration(*range.start()), print_duration(*range.end()));
+                write!(f, "`off` or {low} to {high}")
+            }
             Self::Duration(range) => {
                 write!(f, "{} to {}", print_duration(*range.start()), print_duration(*range.end()))
             }
@@ -241,6 +296,7 @@ impl std::fmt::Display for DefaultValue {
             Self::None => f.write_str("none"),
             Self::Text(text) => f.write_str(text),
             Self::Number(number) => number.fmt(f),
+            Self::Percent(percent) => write!(f, "{percent}%"),
             Self::Duration(duration) => f.write_str(&print_duration(*duration)),
             Self::DurationOrAgent(without, with) => {
                 write!(f, "{}, {} with `agent`", print_duration(*without), print_duration(*with))

@@ -4,21 +4,27 @@
 //!
 //! Whatever is unknown, repeated, malformed or contradictory is refused, never guessed. Errors name
 //! the variable, the key and the fix; they never contain a value, because a value may be a secret in
-//! the wrong place.
+//! the wrong place. The one exception is a number in the range of its key that contradicts another.
 
 mod agent;
+mod check;
 mod database;
 mod error;
 mod keys;
+mod place;
+mod policy;
+mod ranges;
 mod reader;
 mod secret;
+mod tunnel;
 mod url;
 mod value;
 
 pub use agent::AgentDatabase;
-pub use database::{
-    AccessToken, Address, DatabaseConfig, Jurisdiction, Location, Reset, Tls, Tunnel, variable,
-};
+pub use database::{DatabaseConfig, variable};
 pub use error::ConfigError;
-pub use keys::{KEYS, KeyDoc, table};
+pub use keys::{DefaultValue, KEYS, KeyDoc, Values, table};
+pub use place::{Jurisdiction, Location};
+pub use policy::{Reset, State};
 pub use secret::{Secret, Secrets};
+pub use tunnel::{AccessToken, Address, Tls, Tunnel};

@@ -1,31 +1,26 @@
 use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
+use std::time::Duration;
 
-use crate::database::{
-    Address, JURISDICTIONS, Kind, LOCATIONS, NAME_CHARACTERS_MAX, RESETS, TLS, TUNNELS,
-    token_missing,
-};
-use crate::keys::{
-    APPLICATION_NAME_BYTES_MAX, APPLICATION_NAME_DEFAULT, CONNECT_TIMEOUT, CONNECT_TIMEOUT_DEFAULT,
-    IDLE_TIMEOUT, IDLE_TIMEOUT_DEFAULT, IDLE_TIMEOUT_DEFAULT_AGENT, KEYS, MAX_LIFETIME,
-    MAX_LIFETIME_DEFAULT, MAX_WAITERS, MAX_WAITERS_DEFAULT, POOL_SIZE, POOL_SIZE_DEFAULT,
-    QUERY_TIMEOUT, QUERY_TIMEOUT_DEFAULT, TUNNEL_WAIT, TUNNEL_WAIT_DEFAULT, WAIT_TIMEOUT,
-    WAIT_TIMEOUT_DEFAULT,
-};
+use crate::check::application_name;
+use crate::database::NAME_CHARACTERS_MAX;
+use crate::keys::KEYS;
+use crate::place::{JURISDICTIONS, LOCATIONS};
+use crate::policy::{RESETS, STATES, SWITCH};
+use crate::ranges::*;
+use crate::tunnel::Kind;
 use crate::url::{Host, Parts};
-use crate::value::{duration, number, shape, word};
-use crate::{AccessToken, ConfigError, DatabaseConfig, Reset, Secret, Secrets, Tls, Tunnel};
+use crate::value::{Share, duration, duration_or_off, number, shape, share, word};
+use crate::{Address, ConfigError, DatabaseConfig, Reset, Secret, Secrets, State};
 
 const PORT_DEFAULT: u16 = 5432;
 /// PostgreSQL cuts longer names.
 const ROLE_BYTES_MAX: usize = 63;
-/// Shorter ones can be guessed; longer ones are no token, and a header has its limits too.
-const TOKEN_CHARACTERS: RangeInclusive<usize> = 16..=256;
 
 /// Reads the parts of one URL; what it refuses, it refuses in the name of the variable.
 pub(crate) struct Reader {
-    variable: String,
-    parameters: BTreeMap<String, String>,
+    pub(crate) variable: String,
+    pub(crate) parameters: BTreeMap<String, String>,
 }
 
 impl Reader {
@@ -43,8 +38,7 @@ impl Reader {
                  variable from the agent",
             ));
         }
-        let cap = self.value("pool_size", POOL_SIZE_DEFAULT, |v| number(v, POOL_SIZE))?;
-        Ok((address(parts.host, parts.port), cap))
+        Ok((address(parts.host, parts.port), self.pool_size()?))
     }
 
     /// Everything the coordinator must know.
@@ -73,30 +67,49 @@ impl Reader {
         let address = address(parts.host, parts.port);
         let agent = kinds.contains(&Kind::Agent);
         let idle = if agent { IDLE_TIMEOUT_DEFAULT_AGENT } else { IDLE_TIMEOUT_DEFAULT };
+        let pool_size = self.pool_size()?;
         Ok(DatabaseConfig {
             name: name.to_owned(),
             tunnels: self.tunnels(&kinds, &address, secrets)?,
-            tunnel_wait: self
-                .value("tunnel_wait", TUNNEL_WAIT_DEFAULT, |v| duration(v, &TUNNEL_WAIT))?,
+            tunnel_wait: self.duration("tunnel_wait", TUNNEL_WAIT_DEFAULT, &TUNNEL_WAIT)?,
             agent_tokens: if agent { self.tokens(secrets)? } else { Vec::new() },
             user,
             password,
             address,
             database,
-            pool_size: self.value("pool_size", POOL_SIZE_DEFAULT, |v| number(v, POOL_SIZE))?,
+            pool_size,
             max_waiters: self
                 .value("max_waiters", MAX_WAITERS_DEFAULT, |v| number(v, MAX_WAITERS))?,
-            wait_timeout: self
-                .value("wait_timeout", WAIT_TIMEOUT_DEFAULT, |v| duration(v, &WAIT_TIMEOUT))?,
-            query_timeout: self
-                .value("query_timeout", QUERY_TIMEOUT_DEFAULT, |v| duration(v, &QUERY_TIMEOUT))?,
-            connect_timeout: self.value("connect_timeout", CONNECT_TIMEOUT_DEFAULT, |v| {
-                duration(v, &CONNECT_TIMEOUT)
-            })?,
-            idle_timeout: self.value("idle_timeout", idle, |v| duration(v, &IDLE_TIMEOUT))?,
-            max_lifetime: self
-                .value("max_lifetime", MAX_LIFETIME_DEFAULT, |v| duration(v, &MAX_LIFETIME))?,
+            wait_timeout: self.duration("wait_timeout", WAIT_TIMEOUT_DEFAULT, &WAIT_TIMEOUT)?,
+            query_timeout: self.duration("query_timeout", QUERY_TIMEOUT_DEFAULT, &QUERY_TIMEOUT)?,
+            connect_timeout: self.duration(
+                "connect_timeout",
+                CONNECT_TIMEOUT_DEFAULT,
+                &CONNECT_TIMEOUT,
+            )?,
+            idle_timeout: self.duration("idle_timeout", idle, &IDLE_TIMEOUT)?,
+            max_lifetime: self.duration("max_lifetime", MAX_LIFETIME_DEFAULT, &MAX_LIFETIME)?,
             reset: self.value("reset", Reset::Detected, |v| word(v, &RESETS))?,
+            state: self.value("state", State::Follow, |v| word(v, &STATES))?,
+            pinned_max: self.pinned_max(pool_size)?,
+            min_idle: self.part("min_idle", MIN_IDLE, pool_size)?.unwrap_or(MIN_IDLE_DEFAULT),
+            class_size: self.part("class_size", CLASS_SIZE, pool_size)?,
+            transaction_timeout: self.duration_or_off(
+                "transaction_timeout",
+                None,
+                &TRANSACTION_TIMEOUT,
+            )?,
+            idle_in_transaction_timeout: self.duration_or_off(
+                "idle_in_transaction_timeout",
+                Some(IDLE_IN_TRANSACTION_TIMEOUT_DEFAULT),
+                &IDLE_IN_TRANSACTION_TIMEOUT,
+            )?,
+            client_idle_timeout: self.duration_or_off(
+                "client_idle_timeout",
+                Some(CLIENT_IDLE_TIMEOUT_DEFAULT),
+                &CLIENT_IDLE_TIMEOUT,
+            )?,
+            plan_cache: self.value("plan_cache", true, |v| word(v, &SWITCH))?,
             application_name: self.value(
                 "application_name",
                 APPLICATION_NAME_DEFAULT.to_owned(),
@@ -106,6 +119,63 @@ impl Reader {
             jurisdiction: self
                 .value("jurisdiction", None, |v| word(v, &JURISDICTIONS).map(Some))?,
         })
+    }
+
+    fn pool_size(&self) -> Result<u32, ConfigError> {
+        self.value("pool_size", POOL_SIZE_DEFAULT, |v| number(v, POOL_SIZE))
+    }
+
+    fn pinned_max(&self, pool_size: u32) -> Result<u32, ConfigError> {
+        let default = Share::Percent(PINNED_PERCENT_DEFAULT);
+        let share = self.value("pinned", default, |v| share(v, &PINNED, &PINNED_PERCENT))?;
+        self.within_pool("pinned", share.of(pool_size), *PINNED.start(), pool_size)
+    }
+
+    /// A number of the pool's sessions, if the key is given.
+    fn part(
+        &self,
+        key: &str,
+        range: RangeInclusive<u32>,
+        pool_size: u32,
+    ) -> Result<Option<u32>, ConfigError> {
+        let low = *range.start();
+        let part = self.value(key, None, |v| number(v, range).map(Some))?;
+        part.map(|part| self.within_pool(key, part, low, pool_size)).transpose()
+    }
+
+    /// Refuses a number of sessions that the pool does not have.
+    fn within_pool(
+        &self,
+        key: &str,
+        sessions: u32,
+        low: u32,
+        pool_size: u32,
+    ) -> Result<u32, ConfigError> {
+        if sessions <= pool_size {
+            return Ok(sessions);
+        }
+        Err(self.error(format!(
+            "{key}: {sessions} is more than pool_size, which is {pool_size}; expected {low} to \
+             {pool_size}: lower {key} or raise pool_size"
+        )))
+    }
+
+    fn duration(
+        &self,
+        key: &str,
+        default: Duration,
+        range: &RangeInclusive<Duration>,
+    ) -> Result<Duration, ConfigError> {
+        self.value(key, default, |v| duration(v, range))
+    }
+
+    fn duration_or_off(
+        &self,
+        key: &str,
+        default: Option<Duration>,
+        range: &RangeInclusive<Duration>,
+    ) -> Result<Option<Duration>, ConfigError> {
+        self.value(key, default, |v| duration_or_off(v, range))
     }
 
     fn check_scheme(&self, scheme: &str) -> Result<(), ConfigError> {
@@ -160,101 +230,7 @@ impl Reader {
         ))
     }
 
-    /// The kinds in `tunnel=`, the preferred one first, or `default` alone. Refuses what belongs to a
-    /// kind that is not among them.
-    fn kinds(&self, default: Kind) -> Result<Vec<Kind>, ConfigError> {
-        let kinds = self.value("tunnel", vec![default], |value| {
-            let mut kinds = Vec::new();
-            for kind in value.split(',') {
-                let kind = word(kind, &TUNNELS)?;
-                if kinds.contains(&kind) {
-                    return Err("names a tunnel twice; remove one".to_owned());
-                }
-                if kinds.last().is_some_and(|&before| before != Kind::Agent) {
-                    return Err(
-                        "only an absent agent is passed over, so what follows another tunnel is \
-                         never used; write agent alone, agent and one more, or one without agent"
-                            .to_owned(),
-                    );
-                }
-                kinds.push(kind);
-            }
-            Ok(kinds)
-        })?;
-        for (key, kind) in
-            [("tls", Kind::Direct), ("tunnel_url", Kind::Cloudflared), ("tunnel_wait", Kind::Agent)]
-        {
-            if self.parameters.contains_key(key) && !kinds.contains(&kind) {
-                return Err(self.out_of_place(key, kind, &kinds));
-            }
-        }
-        Ok(kinds)
-    }
-
-    fn out_of_place(&self, key: &str, needed: Kind, kinds: &[Kind]) -> ConfigError {
-        let name = |wanted: &Kind| TUNNELS.iter().find(|(_, kind)| kind == wanted).map(|(n, _)| *n);
-        let given: Vec<_> = kinds.iter().filter_map(name).collect();
-        let (given, needed) = (given.join(","), name(&needed).unwrap_or_default());
-        self.error(format!(
-            "{key} means nothing with tunnel={given}; add {needed} to tunnel= or remove {key}"
-        ))
-    }
-
-    fn tunnels(
-        &self,
-        kinds: &[Kind],
-        address: &Address,
-        secrets: &Secrets,
-    ) -> Result<Vec<Tunnel>, ConfigError> {
-        let tunnel = |kind: &Kind| match (kind, address) {
-            (Kind::Agent, _) => Ok(Tunnel::Agent),
-            (_, Address::Unix { .. }) => Err(self.error(
-                "the host is a directory, and only an agent can open a unix socket in it; write \
-                 tunnel=agent alone, or a host name",
-            )),
-            (Kind::Cloudflared, Address::Tcp { host, .. }) => Ok(Tunnel::Cloudflared {
-                url: self.value("tunnel_url", format!("https://{host}/"), tunnel_url)?,
-                access: self.access(secrets)?,
-            }),
-            (Kind::Direct, Address::Tcp { host, port }) => Ok(Tunnel::Direct {
-                host: host.clone(),
-                port: *port,
-                tls: self.value("tls", Tls::StartTls, |v| word(v, &TLS))?,
-            }),
-        };
-        kinds.iter().map(tunnel).collect()
-    }
-
-    fn tokens(&self, secrets: &Secrets) -> Result<Vec<Secret>, ConfigError> {
-        let given = [
-            ("AGENT_TOKEN", &secrets.agent_token),
-            ("AGENT_TOKEN_NEXT", &secrets.agent_token_next),
-        ];
-        if secrets.agent_token.is_none() && secrets.agent_token_next.is_some() {
-            return Err(token_missing(&self.variable));
-        }
-        let given = given.into_iter().filter_map(|(suffix, token)| Some((suffix, token.as_ref()?)));
-        given.map(|(suffix, token)| check_token(&self.variable, suffix, token)).collect()
-    }
-
-    fn access(&self, secrets: &Secrets) -> Result<Option<AccessToken>, ConfigError> {
-        let missing = |suffix: &str, other: &str| {
-            ConfigError::new(
-                format!("{}_{suffix}", self.variable),
-                format!("not set, but {}_{other} is; set both or neither", self.variable),
-            )
-        };
-        match (&secrets.access_client_id, &secrets.access_client_secret) {
-            (None, None) => Ok(None),
-            (Some(_), None) => Err(missing("ACCESS_CLIENT_SECRET", "ACCESS_CLIENT_ID")),
-            (None, Some(_)) => Err(missing("ACCESS_CLIENT_ID", "ACCESS_CLIENT_SECRET")),
-            (Some(id), Some(secret)) => {
-                Ok(Some(AccessToken { client_id: id.clone(), client_secret: secret.clone() }))
-            }
-        }
-    }
-
-    fn value<T>(
+    pub(crate) fn value<T>(
         &self,
         key: &str,
         default: T,
@@ -266,7 +242,7 @@ impl Reader {
         }
     }
 
-    fn error(&self, problem: impl Into<String>) -> ConfigError {
+    pub(crate) fn error(&self, problem: impl Into<String>) -> ConfigError {
         ConfigError::new(self.variable.as_str(), problem)
     }
 }
@@ -277,59 +253,4 @@ fn address(host: Host, port: Option<u16>) -> Address {
         Host::Name(host) => Address::Tcp { host, port },
         Host::Directory(directory) => Address::Unix { directory, port },
     }
-}
-
-/// A token as it can stand in a header, and long enough not to be guessed.
-pub(crate) fn check_token(
-    variable: &str,
-    suffix: &str,
-    token: &Secret,
-) -> Result<Secret, ConfigError> {
-    let text = token.expose();
-    if TOKEN_CHARACTERS.contains(&text.len()) && text.bytes().all(|b| b.is_ascii_graphic()) {
-        return Ok(token.clone());
-    }
-    let (low, high) = (TOKEN_CHARACTERS.start(), TOKEN_CHARACTERS.end());
-    Err(ConfigError::new(
-        format!("{variable}_{suffix}"),
-        format!(
-            "expected {low} to {high} printable ASCII characters without spaces, found {}; \
-             `openssl rand -hex 32` makes such a token",
-            shape(text)
-        ),
-    ))
-}
-
-fn application_name(value: &str) -> Result<String, String> {
-    let length = 1..=APPLICATION_NAME_BYTES_MAX;
-    if length.contains(&value.len()) && value.bytes().all(|b| (b' '..=b'~').contains(&b)) {
-        return Ok(value.to_owned());
-    }
-    Err(format!(
-        "expected 1 to {APPLICATION_NAME_BYTES_MAX} printable ASCII characters, found {}",
-        shape(value)
-    ))
-}
-
-fn tunnel_url(value: &str) -> Result<String, String> {
-    let expected = |what: &str| format!("expected {what}, found {}", shape(value));
-    let rest = value.strip_prefix("https://").or_else(|| value.strip_prefix("http://"));
-    let Some(rest) = rest else {
-        return Err(expected("a URL that begins with https:// or http://"));
-    };
-    let (authority, path) =
-        rest.find(['/', '?']).and_then(|at| rest.split_at_checked(at)).unwrap_or((rest, ""));
-    if authority.contains('@') {
-        return Err(expected(
-            "a URL without user or password; the Access token has variables of its own",
-        ));
-    }
-    let host = |b: u8| b.is_ascii_alphanumeric() || b"-._:[]".contains(&b);
-    if authority.is_empty() || !authority.bytes().all(host) {
-        return Err(expected("a host name behind ://"));
-    }
-    if path.contains(|c: char| c.is_whitespace() || c.is_control() || c == '#') {
-        return Err(expected("a path without white space or #"));
-    }
-    Ok(if path.is_empty() { format!("{value}/") } else { value.to_owned() })
 }

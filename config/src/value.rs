@@ -11,6 +11,57 @@ pub(crate) fn number(value: &str, range: RangeInclusive<u32>) -> Result<u32, Str
     })
 }
 
+/// A number of things out of some others, or a share of them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Share {
+    Number(u32),
+    Percent(u32),
+}
+
+impl Share {
+    /// How many of `whole` it is: a percentage is rounded down, but never to nothing.
+    pub(crate) fn of(self, whole: u32) -> u32 {
+        match self {
+            Self::Number(number) => number,
+            Self::Percent(percent) => (whole.saturating_mul(percent) / 100).max(1),
+        }
+    }
+}
+
+/// A whole number, or a percentage, each in its range.
+pub(crate) fn share(
+    value: &str,
+    numbers: &RangeInclusive<u32>,
+    percents: &RangeInclusive<u32>,
+) -> Result<Share, String> {
+    let parsed = match value.strip_suffix('%') {
+        Some(percent) => number(percent, percents.clone()).map(Share::Percent),
+        None => number(value, numbers.clone()).map(Share::Number),
+    };
+    parsed.map_err(|_| {
+        let (low, high) = (numbers.start(), numbers.end());
+        let (least, most) = (percents.start(), percents.end());
+        format!(
+            "expected a whole number from {low} to {high}, or {least}% to {most}%, which is \
+             written %25 in a URL, found {}",
+            shape(value)
+        )
+    })
+}
+
+/// A duration in a range, or `off`.
+pub(crate) fn duration_or_off(
+    value: &str,
+    range: &RangeInclusive<Duration>,
+) -> Result<Option<Duration>, String> {
+    match value {
+        "off" => Ok(None),
+        _ => duration(value, range)
+            .map(Some)
+            .map_err(|problem| problem.replacen("expected ", "expected off, or ", 1)),
+    }
+}
+
 /// A duration in a range: a whole number and one of the units `ms`, `s`, `m`, `h`.
 pub(crate) fn duration(value: &str, range: &RangeInclusive<Duration>) -> Result<Duration, String> {
     parse_duration(value).filter(|duration| range.contains(duration)).ok_or_else(|| {
@@ -92,6 +143,23 @@ mod tests {
         for text in ["1ms", "1500ms", "90s", "30m", "24h"] {
             assert_eq!(print_duration(parse_duration(text).unwrap()), text);
         }
+    }
+
+    #[test]
+    fn a_share_is_rounded_down_but_never_to_nothing() {
+        let parse = |value| share(value, &(1..=10), &(1..=100));
+        assert_eq!(parse("3").map(|share| share.of(10)), Ok(3));
+        assert_eq!(parse("50%").map(|share| share.of(11)), Ok(5));
+        assert_eq!(parse("100%").map(|share| share.of(10)), Ok(10));
+        assert_eq!(parse("1%").map(|share| share.of(10)), Ok(1));
+        for bad in ["", "%", "0", "0%", "11", "101%", "5%%", "half"] {
+            assert!(parse(bad).is_err(), "{bad:?}");
+        }
+        assert_eq!(
+            parse("half").unwrap_err(),
+            "expected a whole number from 1 to 10, or 1% to 100%, which is written %25 in a URL, \
+             found text of 4 characters"
+        );
     }
 
     #[test]

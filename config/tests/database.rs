@@ -5,8 +5,8 @@
 use std::time::Duration;
 
 use pierhead_config::{
-    AccessToken, Address, ConfigError, DatabaseConfig, Reset, Secret, Secrets, Tls, Tunnel, table,
-    variable,
+    AccessToken, Address, ConfigError, DatabaseConfig, Reset, Secret, Secrets, State, Tls, Tunnel,
+    table, variable,
 };
 
 fn parse(url: &str) -> Result<DatabaseConfig, String> {
@@ -43,6 +43,14 @@ fn defaults() {
             idle_timeout: Duration::from_secs(60),
             max_lifetime: Duration::from_secs(1800),
             reset: Reset::Detected,
+            state: State::Follow,
+            pinned_max: 5,
+            min_idle: 0,
+            class_size: None,
+            transaction_timeout: None,
+            idle_in_transaction_timeout: Some(Duration::from_secs(30)),
+            client_idle_timeout: Some(Duration::from_secs(60)),
+            plan_cache: true,
             application_name: "pierhead".into(),
             location: None,
             jurisdiction: None,
@@ -55,7 +63,9 @@ fn every_key() {
     let config = parse(
         "postgresql://a%40b:p%2Fw@[::1]:6000/d%20b?tunnel=direct&tls=off&pool_size=1000&\
          max_waiters=0&wait_timeout=500ms&query_timeout=5m&connect_timeout=1m&idle_timeout=1h&\
-         max_lifetime=24h&reset=always&application_name=my%20app&location=apac-ne&jurisdiction=eu",
+         max_lifetime=24h&reset=always&state=reject&pinned=7&min_idle=1000&class_size=900&\
+         transaction_timeout=2h&idle_in_transaction_timeout=off&client_idle_timeout=5m&\
+         plan_cache=off&application_name=my%20app&location=apac-ne&jurisdiction=eu",
     )
     .unwrap();
     assert_eq!(config.user, "a@b");
@@ -70,10 +80,39 @@ fn every_key() {
     assert_eq!(config.connect_timeout, Duration::from_secs(60));
     assert_eq!(config.idle_timeout, Duration::from_secs(3600));
     assert_eq!(config.max_lifetime, Duration::from_secs(86400));
-    assert_eq!(config.reset, Reset::Always);
+    assert_eq!((config.reset, config.state), (Reset::Always, State::Reject));
+    assert_eq!((config.pinned_max, config.min_idle, config.class_size), (7, 1000, Some(900)));
+    assert_eq!(config.transaction_timeout, Some(Duration::from_secs(7_200)));
+    assert_eq!(config.idle_in_transaction_timeout, None);
+    assert_eq!(config.client_idle_timeout, Some(Duration::from_secs(300)));
+    assert!(!config.plan_cache);
     assert_eq!(config.application_name, "my app");
     assert_eq!(config.location.unwrap().as_str(), "apac-ne");
     assert_eq!(config.jurisdiction.unwrap().as_str(), "eu");
+}
+
+#[test]
+fn a_share_of_the_pool_follows_its_size() {
+    let pinned = |query: &str| parse(&format!("postgres://app@db/x?{query}")).unwrap().pinned_max;
+    assert_eq!(pinned("pool_size=30"), 15);
+    assert_eq!(pinned("pool_size=1"), 1);
+    assert_eq!(pinned("pool_size=30&pinned=20%25"), 6);
+    assert_eq!(pinned("pinned=1%25"), 1);
+    assert_eq!(pinned("pinned=10&pool_size=10"), 10);
+}
+
+#[test]
+fn a_part_of_the_pool_that_is_larger_than_the_pool_is_refused() {
+    for (key, low) in [("pinned", 1), ("min_idle", 0), ("class_size", 1)] {
+        assert!(parse(&format!("postgres://app@db/x?pool_size=20&{key}=20")).is_ok(), "{key}");
+        assert_eq!(
+            refused(&format!("postgres://app@db/x?{key}=21&pool_size=20")),
+            format!(
+                "PIERHEAD_DB_MAIN: {key}: 21 is more than pool_size, which is 20; expected {low} \
+                 to 20: lower {key} or raise pool_size"
+            )
+        );
+    }
 }
 
 #[test]
@@ -172,6 +211,20 @@ fn refusals_name_key_shape_and_what_is_accepted() {
         ("tunnel=cloudflared&tls=on", "tls means nothing with tunnel=cloudflared"),
         ("tunnel=cloudflared&tunnel_url=ftp://x", "begins with https:// or http://"),
         ("tunnel=cloudflared&tunnel_url=https://u:p@x", "without user or password"),
+        ("pinned=0", "pinned: expected a whole number from 1 to 1000, or 1% to 100%"),
+        ("pinned=50%", "a % itself is written %25"),
+        ("pinned=101%25", "which is written %25 in a URL, found text of 4 characters"),
+        ("min_idle=-1", "min_idle: expected a whole number from 0 to 1000"),
+        ("class_size=0", "class_size: expected a whole number from 1 to 1000"),
+        ("state=keep", "state: expected one of follow, reject"),
+        ("plan_cache=yes", "plan_cache: expected one of on, off"),
+        (
+            "transaction_timeout=0s",
+            "transaction_timeout: expected off, or a duration from 10ms to 24h, written like",
+        ),
+        ("idle_in_transaction_timeout=2h", "expected off, or a duration from 10ms to 1h"),
+        ("client_idle_timeout=500ms", "expected off, or a duration from 1s to 24h"),
+        ("wait_timeout=off", "wait_timeout: expected a duration from 10ms to 15m"),
         ("tls", "the URL's parameters must be key=value"),
     ];
     for (query, expected) in cases {
@@ -235,8 +288,16 @@ fn secrets_do_not_print() {
     assert_eq!(error.variable(), "database name");
 }
 
+/// With `REWRITE_DOCS=1` in the environment the page is brought up to date instead.
 #[test]
 fn the_documentation_has_this_table() {
-    let page = include_str!("../../docs/configuration.md");
-    assert!(page.contains(&table()), "put this into docs/configuration.md:\n\n{}", table());
+    const PAGE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/configuration.md");
+    let page = std::fs::read_to_string(PAGE).unwrap();
+    if std::env::var_os("REWRITE_DOCS").is_some() {
+        let (before, after) = page.split_once("\n| key |").unwrap();
+        let (_, after) = after.split_once("\n\n").unwrap();
+        std::fs::write(PAGE, format!("{before}\n{}\n{after}", table())).unwrap();
+        return;
+    }
+    assert!(page.contains(&table()), "REWRITE_DOCS=1 cargo test -p pierhead-config rewrites it");
 }
