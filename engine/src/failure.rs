@@ -5,6 +5,7 @@ use pierhead_wire::envelope::{Blame, Outcome, Retry, SqlState, Status};
 use pierhead_wire::pg::errors::ErrorFields;
 
 use crate::io::{Refusal, RefusalKind};
+use crate::pool::client::Over;
 use crate::time::Millis;
 
 /// Why a session could not be opened.
@@ -31,20 +32,8 @@ impl ConnectFailure {
     }
 
     /// The database answered the start-up with an error.
-    pub(crate) fn reported(fields: &ErrorFields) -> Self {
-        let (lasting, hint) = match fields.code.as_str() {
-            "28P01" | "28000" => (
-                true,
-                "check the user in PIERHEAD_DB_<NAME> and the secret PIERHEAD_DB_<NAME>_PASSWORD, \
-                 and pg_hba.conf",
-            ),
-            "3D000" => (true, "check the database's name in PIERHEAD_DB_<NAME>"),
-            "53300" => {
-                (false, "lower pool_size, or raise max_connections or the role's CONNECTION LIMIT")
-            }
-            "57P03" => (false, "the database is starting up or shutting down"),
-            code => (!code.starts_with("57P") && !code.starts_with("53"), ""),
-        };
+    pub(crate) fn reported(fields: &ErrorFields<'_>) -> Self {
+        let (lasting, hint) = verdict_of_startup(&fields.code);
         // Codes that name a setting to change pass through. Others would be taken for what they
         // mean elsewhere: 53300 is also Pierhead's own "queue full".
         let sqlstate = SqlState::from_ascii(fields.code.as_bytes())
@@ -110,6 +99,33 @@ impl ConnectFailure {
     }
 }
 
+/// What a SQLSTATE in answer to a start-up means: whether somebody must change something before
+/// another try can succeed, and what. A code that is not known here is taken for a lasting one: who
+/// waits then hears the database's own words at once.
+fn verdict_of_startup(code: &str) -> (bool, &'static str) {
+    match code {
+        "3D000" => (true, "check the database's name in PIERHEAD_DB_<NAME>"),
+        "42501" => (true, "GRANT CONNECT ON DATABASE to the user in PIERHEAD_DB_<NAME>"),
+        "55000" => (true, "check that the database allows connections (pg_database)"),
+        "0A000" | "08P01" => (true, "check that host and port are those of a PostgreSQL server"),
+        "53300" => {
+            (false, "lower pool_size, or raise max_connections or the role's CONNECTION LIMIT")
+        }
+        "57P03" => (false, "the database is starting up, shutting down or in recovery"),
+        // `authentication_timeout`, and what passes with another client's lock.
+        "57014" | "55006" | "55P03" => (false, ""),
+        _ if code.starts_with("28") => (
+            true,
+            "check the user in PIERHEAD_DB_<NAME> and the secret PIERHEAD_DB_<NAME>_PASSWORD, and \
+             pg_hba.conf",
+        ),
+        _ if code.starts_with("53") => (false, "the database server has run out of a resource"),
+        _ if code.starts_with("58") => (false, "look into the database server's log"),
+        // A lost connection, a conflict with another client, a server that is shut down.
+        _ => (!["080", "40", "57P"].iter().any(|passing| code.starts_with(passing)), ""),
+    }
+}
+
 /// Why a request failed.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) enum Failure {
@@ -127,6 +143,8 @@ pub(crate) enum Failure {
     LostBeforeSent { detail: String },
     /// The session was lost after something was sent.
     Lost { detail: String },
+    /// The session was lost while nothing of a client was on its way: what it began is rolled back.
+    LostAtRest { detail: String },
     /// The request's time is over while it runs.
     OutOfTime { after: Millis },
     /// The caller ended it; `sent` tells whether anything was sent.
@@ -135,6 +153,20 @@ pub(crate) enum Failure {
     ReaderTooSlow { held: usize },
     /// The answers held for slow readers use up their budget.
     AnswersTooLarge { held: usize },
+    /// As many sockets are open as may be.
+    TooManySockets { sockets: usize },
+    /// As many sockets keep a session of their own as may.
+    TooManyPinned { most: usize },
+    /// The transaction of a lease is over, or never began.
+    LeaseOver { how: Over },
+    /// A client was silent in a transaction.
+    IdleInTransaction { after: Millis },
+    /// A transaction took too long.
+    TransactionTooLong { after: Millis },
+    /// A client was silent outside a transaction.
+    ClientIdle { after: Millis },
+    /// A client did not finish its start-up.
+    StartUpTooSlow { after: Millis },
 }
 
 impl Failure {
@@ -184,7 +216,9 @@ impl Failure {
             Self::CannotConnect { failure, retry_after } => {
                 (T::Refused, failure.sqlstate, failure.blame, R::Safe, *retry_after)
             }
-            Self::LostBeforeSent { .. } => (T::Refused, S::LOST, B::Tunnel, R::Safe, Millis(0)),
+            Self::LostBeforeSent { .. } | Self::LostAtRest { .. } => {
+                (T::Refused, S::LOST, B::Tunnel, R::Safe, Millis(0))
+            }
             Self::Lost { .. } => {
                 (T::OutcomeUnknown, S::OUTCOME_UNKNOWN, B::Tunnel, R::IfIdempotent, Millis(0))
             }
@@ -197,6 +231,22 @@ impl Failure {
             }
             Self::ReaderTooSlow { .. } | Self::AnswersTooLarge { .. } => {
                 (T::OutcomeUnknown, S::OUT_OF_MEMORY, B::Caller, R::IfIdempotent, Millis(0))
+            }
+            Self::TooManySockets { .. } => (T::Refused, S::QUEUE_FULL, B::Pierhead, R::Safe, soon),
+            Self::TooManyPinned { .. } => {
+                (T::Refused, S::literal(b"53000"), B::Pierhead, R::Safe, soon)
+            }
+            Self::LeaseOver { how } => {
+                (T::Refused, S::literal(how.code()), B::Caller, R::DoNot, Millis(0))
+            }
+            Self::IdleInTransaction { .. } => {
+                (T::RolledBack, S::literal(b"25P03"), B::Caller, R::DoNot, Millis(0))
+            }
+            Self::TransactionTooLong { .. } => {
+                (T::RolledBack, S::literal(b"25P04"), B::Caller, R::DoNot, Millis(0))
+            }
+            Self::ClientIdle { .. } | Self::StartUpTooSlow { .. } => {
+                (T::Refused, S::literal(b"57P05"), B::Caller, R::Safe, Millis(0))
             }
         }
     }
@@ -222,6 +272,10 @@ impl Failure {
             Self::LostBeforeSent { detail } => {
                 (format!("the session was lost before anything was sent: {detail}"), "")
             }
+            Self::LostAtRest { detail } => (
+                format!("the session was lost between two requests: {detail}"),
+                "its transaction was rolled back: begin it again",
+            ),
             Self::Lost { detail } => (
                 format!("the session was lost while the request ran: {detail}"),
                 "it may or may not have taken effect; retry only what is idempotent",
@@ -239,6 +293,30 @@ impl Failure {
                 format!("the answers held for slow readers use up their memory ({held} bytes)"),
                 "read faster, or ask for less at once",
             ),
+            Self::TooManySockets { sockets } => (
+                format!("{sockets} sockets are open already, or their memory is used up"),
+                "close those that are idle, or lower client_idle_timeout",
+            ),
+            Self::TooManyPinned { most } => (
+                format!("as many clients keep a session of their own as may ({most})"),
+                "raise pinned or pool_size, or use transaction mode",
+            ),
+            Self::LeaseOver { how } => (how.text().into(), "begin another transaction"),
+            Self::IdleInTransaction { after } => (
+                format!("the client sent nothing in its transaction for {} ms", after.0),
+                "end transactions sooner, or raise idle_in_transaction_timeout",
+            ),
+            Self::TransactionTooLong { after } => (
+                format!("the transaction took longer than {} ms", after.0),
+                "make it shorter, or raise transaction_timeout",
+            ),
+            Self::ClientIdle { after } => (
+                format!("the client sent nothing for {} ms", after.0),
+                "connect again when needed, or raise client_idle_timeout",
+            ),
+            Self::StartUpTooSlow { after } => {
+                (format!("the start-up was not complete within {} ms", after.0), "")
+            }
         };
         (message, hint.into())
     }
@@ -260,6 +338,45 @@ mod tests {
             let outcome = failure.outcome();
             assert_eq!(outcome.status, Status::OutcomeUnknown, "{failure:?}");
             assert_eq!(outcome.retry, Retry::IfIdempotent, "{failure:?}");
+        }
+    }
+
+    /// What a server answers a start-up with, and whether another try soon can succeed.
+    #[test]
+    fn only_what_somebody_must_change_is_lasting() {
+        let table = [
+            ("28P01", true, "28P01", "wrong password"),
+            ("28000", true, "28000", "no such role, no line in pg_hba.conf, or may not log in"),
+            ("3D000", true, "3D000", "no such database"),
+            ("42501", true, "08001", "no CONNECT privilege on the database"),
+            ("55000", true, "08001", "the database does not allow connections"),
+            ("0A000", true, "08001", "a protocol that the server does not speak"),
+            ("08P01", true, "08001", "a start-up packet that the server does not understand"),
+            ("22023", true, "08001", "a parameter with a value that is not allowed"),
+            ("42704", true, "08001", "a parameter that does not exist"),
+            ("XX000", true, "08001", "a proxy's answer to anything"),
+            ("53300", false, "08001", "all connections are in use, of server, database or role"),
+            ("53100", false, "08001", "disk full"),
+            ("53200", false, "08001", "out of memory"),
+            ("53400", false, "08001", "a resource's limit is reached"),
+            ("57P01", false, "08001", "shut down by its administrator"),
+            ("57P02", false, "08001", "another process of the server crashed"),
+            ("57P03", false, "08001", "starting up, shutting down, in recovery"),
+            ("57P04", false, "08001", "the database was dropped in this moment"),
+            ("57014", false, "08001", "authentication_timeout"),
+            ("55006", false, "08001", "the database is being copied or dropped"),
+            ("55P03", false, "08001", "a lock's timeout in a login trigger"),
+            ("40001", false, "08001", "a serialization failure in a login trigger"),
+            ("58000", false, "08001", "an error of the server's system"),
+            ("58030", false, "08001", "the server cannot read a file"),
+            ("58P01", false, "08001", "a file of the server's is missing"),
+            ("08006", false, "08001", "a proxy lost its own connection"),
+        ];
+        for (code, lasting, seen, what) in table {
+            let fields = ErrorFields { code: code.into(), ..ErrorFields::default() };
+            let failure = ConnectFailure::reported(&fields);
+            assert_eq!((failure.lasting, failure.sqlstate.as_str()), (lasting, seen), "{what}");
+            assert!(failure.message.contains(code), "{what}");
         }
     }
 

@@ -17,15 +17,44 @@ pub enum Input {
         client: ClientId,
         /// The whole envelope.
         request: Bytes,
+        /// The lease whose transaction it belongs to, from an earlier [`Input::LeaseOpened`]; `None`
+        /// for a request of its own.
+        lease: Option<ClientId>,
     },
-    /// The reader of a streamed answer took this many bytes of what it was written.
+    /// A caller wants a transaction that it holds over several requests. It takes its number from
+    /// the same sequence as requests do, gets a session with its first request, and ends with
+    /// `ClientGone` or with the end of its transaction.
+    LeaseOpened {
+        /// Given by the shell.
+        lease: ClientId,
+        /// Who it is.
+        terms: Terms,
+    },
+    /// A client opened a byte stream on which it speaks the database's own protocol, from the
+    /// start-up message on.
+    SocketOpened {
+        /// Given by the shell, from the same sequence.
+        client: ClientId,
+        /// Who it is and what it may do.
+        terms: Terms,
+    },
+    /// Bytes of a socket's client, in order; no more than [`Output::GrantSocket`] allowed.
+    SocketData {
+        /// Whose.
+        client: ClientId,
+        /// The bytes.
+        bytes: Bytes,
+    },
+    /// The reader of a streamed answer, or of a socket, took this many bytes of what it was
+    /// written.
     ClientTook {
-        /// Whose answer.
+        /// Whose.
         client: ClientId,
         /// How many more bytes it took.
         bytes: usize,
     },
-    /// The caller is gone: its answer stream was cancelled, or a probe of it threw.
+    /// The caller is gone: its answer stream was cancelled, a probe of it threw, its lease was
+    /// disposed of, or its socket ended.
     ClientGone {
         /// Who.
         client: ClientId,
@@ -64,10 +93,25 @@ pub enum Input {
         /// The bytes.
         bytes: Bytes,
     },
+    /// The transport of a stream of [`Way::Direct`] took this many more bytes of what was written to
+    /// it. Told in lumps: when at least [`crate::limits::STREAM_TOOK_BYTES`] were taken since it was
+    /// last told, and never of less, so that a small request costs no event. What is not told of by
+    /// then may long have been taken; whoever waits for it waits in vain. Of a stream of
+    /// [`Way::Cloudflared`] nothing is told: whatever is written counts as taken.
+    StreamTook {
+        /// Which.
+        stream: StreamId,
+        /// How many more.
+        bytes: usize,
+    },
     /// The stream has ended, in both directions, by whomever. Its id is finished.
     StreamClosed {
         /// Which.
         stream: StreamId,
+        /// True only if the far end is known to have ended it in order, with everything that was
+        /// written read (the end of file of a TCP connection): what proves that a cancel is over. A
+        /// transport that cannot tell says false.
+        orderly: bool,
         /// How many bytes of all [`Output::Write`]s to this stream the transport accepted. A byte
         /// that was not accepted cannot have reached the database.
         accepted: u64,
@@ -108,6 +152,28 @@ pub enum Input {
     },
     /// A deadline of `poll_timeout` may be due, or an alarm fired.
     TimePassed,
+}
+
+/// What the shell knows of a client that stays: a socket or a lease.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Terms {
+    /// The authenticated identity that shares of the pool are counted by: a user, or the name that
+    /// the binding gives its callers. At most [`crate::limits::CLASS_BYTES_MAX`] bytes; longer ones
+    /// are cut.
+    pub class: String,
+    /// How long a socket holds a session.
+    pub mode: Mode,
+}
+
+/// How long a socket holds a session.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Default)]
+pub enum Mode {
+    /// For a transaction at a time.
+    #[default]
+    Transaction,
+    /// From its start-up to its end: for migrations, `LISTEN`, and whatever else needs a session
+    /// of its own.
+    Session,
 }
 
 /// Why a stream could not be opened.
@@ -190,6 +256,27 @@ pub enum Output {
         bytes: Vec<Bytes>,
         /// True for the last write; nothing follows for this client.
         end: bool,
+    },
+    /// Send these bytes to a socket's client, in order. The shell reports what was taken by
+    /// `ClientTook`.
+    WriteSocket {
+        /// Whose.
+        client: ClientId,
+        /// The bytes; at most one `WriteSocket` per client and drain.
+        bytes: Vec<Bytes>,
+    },
+    /// The shell may read this many more bytes from a socket's client. It starts with none.
+    GrantSocket {
+        /// Whose.
+        client: ClientId,
+        /// How many more.
+        bytes: usize,
+    },
+    /// Close a socket after what was written to it. Last output for this client; what it still
+    /// sends is thrown away.
+    CloseSocket {
+        /// Whose.
+        client: ClientId,
     },
     /// Ask the caller whether it still lives. Answered by `ClientAlive` or `ClientGone`.
     Probe {

@@ -38,10 +38,30 @@
 //! assert_eq!(engine.poll_timeout().active, None);
 //! ```
 
+/// True while this bug is planted: never, in builds without `--cfg sabotage`.
+#[cfg(sabotage)]
+macro_rules! planted {
+    ($bug:ident) => {
+        crate::sabotage::active(crate::sabotage::Bug::$bug)
+    };
+}
+
+#[cfg(not(sabotage))]
+macro_rules! planted {
+    ($bug:ident) => {
+        false
+    };
+}
+
+pub mod accounts;
+pub mod allowance;
 mod auth;
 mod core;
 mod database;
 mod failure;
+#[cfg(any(fuzzing, feature = "fuzzing"))]
+#[doc(hidden)]
+pub mod fuzzing;
 pub mod ids;
 pub mod io;
 pub mod limits;
@@ -51,9 +71,15 @@ mod rng;
 #[cfg(sabotage)]
 pub mod sabotage;
 pub mod settings;
+mod sql;
+mod state;
+mod statements;
+pub mod states;
+mod table;
 pub mod time;
 
+pub use crate::allowance::Allowance;
 pub use crate::core::Engine;
 pub use crate::core::status::{LinkCredit, Status};
-pub use crate::io::{Event, Input, Level, Output, Refusal, RefusalKind};
-pub use crate::settings::{ResetPolicy, Settings, Way};
+pub use crate::io::{Event, Input, Level, Mode, Output, Refusal, RefusalKind, Terms};
+pub use crate::settings::{ResetPolicy, Settings, StatePolicy, Way};

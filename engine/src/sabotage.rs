@@ -2,6 +2,7 @@
 //! finds bugs of their kind. Which one is active is chosen at run time, per thread.
 
 use std::cell::Cell;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 /// A planted bug.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -29,11 +30,37 @@ pub enum Bug {
     CreditLeak,
     /// A session is handed on while a cancel of its last request may still come.
     CancelNotFenced,
+    /// An answer goes to the client that came before: another client's bytes.
+    AnswerToWrongClient,
+    /// A socket's session is released at the first ready point, with more on their way.
+    ReleaseBeforeLastSync,
+    /// A session is used on after a reply that answers nothing.
+    ReuseAfterMismatch,
+    /// An open in flight does not count: the cap is exceeded.
+    DoubleApproval,
+    /// A client whose session was lost before anything was sent is not put back into the queue.
+    LostWaiter,
+    /// Two statements have one name on sessions.
+    NameCollision,
+    /// A client without settings of its own finds those of the last one.
+    StateLeftBehind,
+    /// Settings are taken to be there already when another client's are.
+    ReplayToWrongClient,
+    /// A waiter's deadline passes unnoticed.
+    DeadlineIgnoredInQueue,
+    /// The database is read on although the client does not read.
+    UnboundedBuffer,
+    /// A client that is gone is named once more.
+    StaleHandle,
+    /// A segment whose plan was broken runs twice once it is cured.
+    CureTwice,
+    /// A transaction that is left open is not rolled back.
+    SkipRollback,
 }
 
 impl Bug {
     /// All of them.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 24] = [
         Self::ReleaseBeforeReset,
         Self::RetryAfterSend,
         Self::SkipReset,
@@ -45,6 +72,19 @@ impl Bug {
         Self::OtherConfiguration,
         Self::CreditLeak,
         Self::CancelNotFenced,
+        Self::AnswerToWrongClient,
+        Self::ReleaseBeforeLastSync,
+        Self::ReuseAfterMismatch,
+        Self::DoubleApproval,
+        Self::LostWaiter,
+        Self::NameCollision,
+        Self::StateLeftBehind,
+        Self::ReplayToWrongClient,
+        Self::DeadlineIgnoredInQueue,
+        Self::UnboundedBuffer,
+        Self::StaleHandle,
+        Self::CureTwice,
+        Self::SkipRollback,
     ];
 }
 
@@ -57,6 +97,16 @@ pub fn set(bug: Option<Bug>) {
     ACTIVE.with(|active| active.set(bug));
 }
 
+/// Bugs that are active on every thread, for programs with many.
+static EVERYWHERE: AtomicUsize = AtomicUsize::new(0);
+
+/// Makes `bug` active on every thread that has none of its own, or none.
+pub fn set_everywhere(bug: Option<Bug>) {
+    let index = bug.and_then(|bug| Bug::ALL.iter().position(|other| *other == bug));
+    EVERYWHERE.store(index.map_or(0, |index| index + 1), Relaxed);
+}
+
 pub(crate) fn active(bug: Bug) -> bool {
-    ACTIVE.with(Cell::get) == Some(bug)
+    let everywhere = EVERYWHERE.load(Relaxed).checked_sub(1).and_then(|i| Bug::ALL.get(i).copied());
+    ACTIVE.with(Cell::get).or(everywhere) == Some(bug)
 }

@@ -1,5 +1,6 @@
 //! What an operator decides about one database's pool.
 
+use crate::allowance::Allowance;
 use crate::time::Millis;
 
 /// When a session's state is cleared between clients.
@@ -10,6 +11,17 @@ pub enum ResetPolicy {
     Detected,
     /// After every exchange.
     Always,
+}
+
+/// What becomes of a statement that changes a session beyond its transaction.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum StatePolicy {
+    /// A socket's plain `SET`s are followed; what cannot be followed pins its session. An exchange's
+    /// are reset.
+    #[default]
+    Follow,
+    /// It is refused, whoever sends it.
+    Reject,
 }
 
 /// A kind of tunnel.
@@ -57,6 +69,26 @@ pub struct Settings {
     pub max_lifetime: Millis,
     /// When state is cleared.
     pub reset: ResetPolicy,
+    /// What becomes of statements that change a session.
+    pub state: StatePolicy,
+    /// Sessions that sockets may hold beyond their transactions at once, because of state that
+    /// cannot be followed or because they asked for a session of their own.
+    pub pinned_max: usize,
+    /// Sessions that are kept open although nobody uses them.
+    pub min_idle: usize,
+    /// Sessions that one class of clients may hold at once; 0 for as many as there are.
+    pub class_size: usize,
+    /// How long a transaction may take, from grant to release; 0 for as long as it likes.
+    pub transaction_timeout: Millis,
+    /// How long a client may hold a session in a transaction without sending anything; 0 for as long
+    /// as it likes.
+    pub idle_in_transaction_timeout: Millis,
+    /// How long a socket may be silent outside a transaction; 0 for as long as it likes.
+    pub client_idle_timeout: Millis,
+    /// Keep statements prepared from one client to the next.
+    pub plan_cache: bool,
+    /// The bytes that all coordinators of one isolate may hold together.
+    pub allowance: Allowance,
     /// Tunnels in order of preference; at least one. Another is used when none before it can be.
     pub ways: Vec<Way>,
     /// The name under which agents know the database: the coordinator's own.
@@ -92,6 +124,15 @@ impl Default for Settings {
             idle_timeout: Millis::secs(60),
             max_lifetime: Millis::secs(30 * 60),
             reset: ResetPolicy::Detected,
+            state: StatePolicy::Follow,
+            pinned_max: 5,
+            min_idle: 0,
+            class_size: 0,
+            transaction_timeout: Millis(0),
+            idle_in_transaction_timeout: Millis::secs(30),
+            client_idle_timeout: Millis::secs(60),
+            plan_cache: true,
+            allowance: Allowance::default(),
             ways: vec![Way::Cloudflared],
             name: "main".into(),
             tunnel_wait: Millis::secs(5),

@@ -24,6 +24,8 @@ pub enum Reason {
     LinkDeadline,
     /// No agent has dialled in for as long as a client waits for one.
     TunnelWait,
+    /// A socket's or a lease's time is over, for whatever it does or does not do.
+    ClientDue,
     /// A session has been idle for long enough to be parked.
     Park,
     /// A session has been idle for long enough to be closed.

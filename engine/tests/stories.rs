@@ -70,7 +70,10 @@ impl Story {
                 Output::SendLink { .. }
                 | Output::CloseLink { .. }
                 | Output::Attach { .. }
-                | Output::RaiseEpoch => unreachable!("no agent is in these stories"),
+                | Output::RaiseEpoch
+                | Output::WriteSocket { .. }
+                | Output::GrantSocket { .. }
+                | Output::CloseSocket { .. } => unreachable!("no agent, no socket is in these"),
             }
         }
     }
@@ -95,7 +98,11 @@ impl Story {
             options: Options::default(),
             protocol: protocol.freeze(),
         };
-        self.happens(Input::ClientOpened { client, request: request.encode().freeze() });
+        self.happens(Input::ClientOpened {
+            client,
+            request: request.encode().freeze(),
+            lease: None,
+        });
         client
     }
 
@@ -112,7 +119,12 @@ impl Story {
     }
 
     fn loses(&mut self, stream: StreamId, accepted: u64) {
-        self.happens(Input::StreamClosed { stream, accepted, detail: "gone".into() });
+        self.happens(Input::StreamClosed {
+            stream,
+            orderly: false,
+            accepted,
+            detail: "gone".into(),
+        });
     }
 
     fn sent(&self, stream: StreamId) -> Vec<u8> {
@@ -322,6 +334,8 @@ fn a_session_that_will_not_end_is_cut_in_the_end() {
     let stream = story.logs_in();
     story.happens(Input::ClientGone { client });
     story.asks("select 2");
+    assert_eq!(story.opened.len(), 1, "it gets a moment to finish");
+    story.later(500);
     assert_eq!(story.opened.len(), 2, "only the cancel was opened: the cap is one");
     story.later(10_000);
     assert!(story.closed.contains(&stream));
@@ -461,7 +475,11 @@ fn a_request_that_is_not_allowed_is_refused_and_nothing_sent() {
     ] {
         story.clients += 1;
         let client = ClientId(story.clients);
-        story.happens(Input::ClientOpened { client, request: Bytes::copy_from_slice(request) });
+        story.happens(Input::ClientOpened {
+            client,
+            request: Bytes::copy_from_slice(request),
+            lease: None,
+        });
         let (status, sqlstate) = story.verdict(client);
         assert_eq!(status, Verdict::Refused);
         assert!(sqlstate == code || sqlstate == "0A000", "{sqlstate}");

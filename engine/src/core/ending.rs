@@ -14,6 +14,14 @@ use crate::settings::Way;
 use crate::time::Reason;
 
 impl Engine {
+    /// Nothing can be cancelled on a session any more.
+    fn release_cancellers(&mut self, id: SessionId) {
+        let Some(session) = self.sessions.get_mut(&id) else { return };
+        for canceller in std::mem::take(&mut session.cancellers) {
+            self.close_socket(canceller, Why::ClientLeft);
+        }
+    }
+
     /// Begins the end of a session that no client holds any more.
     pub(super) fn end(&mut self, id: SessionId, why: Why) {
         let Some(session) = self.sessions.get(&id) else { return };
@@ -21,9 +29,14 @@ impl Engine {
             return;
         }
         let way = session.way;
+        let busy =
+            (session.is_busy() || self.links.has_queued(session.stream)) && why.leaves_work();
+        // Behind half a message nothing else would be understood.
+        let torn = session.talk().is_some_and(|talk| talk.mid_message);
+        self.let_talk_go(id);
+        let Some(session) = self.sessions.get(&id) else { return };
         let parked = self.links.is_parked(session.stream);
         let logged_in = !matches!(session.state(), State::Opening { .. });
-        let busy = session.is_busy() && why.leaves_work();
         let within = if way == Way::Agent { AGENT_END_TIMEOUT } else { END_TIMEOUT };
         self.idle.retain(|&other| other != id);
         self.timers.clear_all(Target::Session(id));
@@ -33,7 +46,7 @@ impl Engine {
         self.log(Level::Info, Some(id), None, format!("ending: {why:?}"));
         if parked {
             self.release_parked(id);
-        } else if !logged_in || (busy && way == Way::Agent) {
+        } else if !logged_in || torn || (busy && way == Way::Agent) {
             // An agent cancels what runs and sees to the session's end.
             self.close_session(id);
         } else if why != Why::Broken {
@@ -46,6 +59,7 @@ impl Engine {
         if busy && way != Way::Agent {
             self.cancels.want(id);
         }
+        self.release_cancellers(id);
         #[cfg(sabotage)]
         if crate::sabotage::active(crate::sabotage::Bug::FreeSeatEarly) {
             self.forget_session(id);

@@ -52,7 +52,7 @@ impl Engine {
                 self.stream_broken(stream, accepted, &detail);
             }
             Event::Gone { stream, accepted, reason } => {
-                self.stream_closed(stream, accepted, gone_detail(reason));
+                self.stream_closed(stream, false, accepted, gone_detail(reason));
             }
         }
     }
@@ -167,6 +167,7 @@ impl Engine {
             return self.decline(link, offered.stream);
         }
         session.written = 0;
+        session.taken = 0;
         session.owed = 0;
         session.idle_until = self.now + Millis(offered.idle_left_ms.into());
         let stream = session.stream;

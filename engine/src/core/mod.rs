@@ -2,35 +2,52 @@
 
 mod cancel;
 mod clients;
+mod closing;
 mod drain;
 mod ending;
-mod lease;
+mod exchanges;
+mod forward;
+mod grant;
+mod greet;
+mod leases;
 mod links;
 mod open;
 mod park;
-mod replies;
+mod prepare;
 mod reset;
+mod sockets;
 pub(crate) mod status;
 mod streams;
 mod time;
+mod turns;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
 
 use bytes::Bytes;
 
 use self::cancel::Cancels;
 use self::status::Counters;
+use crate::accounts::Accounts;
 use crate::auth::scram::KeyCache;
+use crate::database::texts::Texts;
+use crate::database::translate::Library;
 use crate::ids::{ClientId, SessionId, StreamId};
 use crate::io::{Event, Input, Level, Output};
 use crate::link::{Fingerprint, Links};
 use crate::pool::budget::{Budget, Seat};
+use crate::pool::classes::Classes;
 use crate::pool::client::Client;
 use crate::pool::health::Health;
+use crate::pool::queue::Queue;
 use crate::pool::session::{Session, State, Why};
+use crate::pool::socket::Key;
 use crate::pool::timers::Timers;
+use crate::pool::transitions;
 use crate::rng::Rng;
 use crate::settings::{Settings, Way};
+use crate::statements::{Interned, Sightings};
+use crate::table::Table;
 use crate::time::{Instant, Timeouts};
 
 /// What a stream carries.
@@ -51,13 +68,37 @@ pub struct Engine {
     timers: Timers,
     budget: Budget,
     health: Health,
-    sessions: BTreeMap<SessionId, Session>,
-    streams: BTreeMap<StreamId, Carrier>,
-    clients: BTreeMap<ClientId, Client>,
+    sessions: Table<SessionId, Session>,
+    streams: Table<StreamId, Carrier>,
+    clients: Table<ClientId, Client>,
     /// Running and waiting requests by the id their callers gave them.
     requests: BTreeMap<[u8; 16], ClientId>,
-    /// Served from the front; at most `max_waiters` more than the cap has room for.
-    waiters: VecDeque<ClientId>,
+    /// At most `max_waiters` more than the cap has room for.
+    waiters: Queue,
+    classes: Classes,
+    accounts: Accounts,
+    /// Statements that clients have prepared.
+    library: Library,
+    /// What the database said of itself last; sockets are greeted with it.
+    parameters: Option<Arc<BTreeMap<String, String>>>,
+    /// Sockets that wait for it.
+    greeters: Vec<ClientId>,
+    /// Sockets by what cancels their requests.
+    by_key: BTreeMap<Key, ClientId>,
+    /// Sockets, leases, and sessions that sockets keep between transactions.
+    sockets: usize,
+    leases: usize,
+    pinned: usize,
+    /// Who began to wait and has no deadline for it yet.
+    newly_queued: Vec<ClientId>,
+    /// Leases whose sessions have enough to send.
+    stalled: BTreeSet<SessionId>,
+    /// Sockets that may not send more while requests use up their memory.
+    starved: BTreeSet<ClientId>,
+    /// Sessions that their clients have cleared in the segment that is being answered.
+    cleared: Vec<SessionId>,
+    /// What is counted in the isolate's allowance.
+    counted: usize,
     /// Used from the end: the session used last is used next, so that the others grow idle.
     idle: Vec<SessionId>,
     cancels: Cancels,
@@ -66,6 +107,8 @@ pub struct Engine {
     fingerprint: Fingerprint,
     /// Since when no agent has been there.
     alone_since: Instant,
+    /// Bytes of what sockets have prepared and set.
+    client_bytes: usize,
     /// Bytes of requests of all clients.
     request_bytes: usize,
     /// Bytes of answers held for all clients.
@@ -81,7 +124,28 @@ impl Engine {
     pub fn new(now: Instant, settings: Settings, seed: [u8; 32]) -> Self {
         let mut rng = Rng::new(seed);
         let object_life = rng.below(u64::MAX);
+        let library = Library {
+            interned: Interned::new(object_life, rng.below(u64::MAX)),
+            sightings: Sightings::default(),
+            plan_cache: settings.plan_cache,
+            texts: Texts::default(),
+        };
         Self {
+            library,
+            waiters: Queue::new(settings.class_size),
+            classes: Classes::default(),
+            accounts: Accounts::default(),
+            parameters: None,
+            greeters: Vec::new(),
+            by_key: BTreeMap::new(),
+            sockets: 0,
+            leases: 0,
+            pinned: 0,
+            newly_queued: Vec::new(),
+            stalled: BTreeSet::new(),
+            starved: BTreeSet::new(),
+            cleared: Vec::new(),
+            counted: 0,
             budget: Budget::new(settings.pool_size),
             links: Links::new(&settings, object_life),
             fingerprint: Fingerprint::of(&settings),
@@ -93,13 +157,13 @@ impl Engine {
             outputs: VecDeque::new(),
             timers: Timers::default(),
             health: Health::default(),
-            sessions: BTreeMap::new(),
-            streams: BTreeMap::new(),
-            clients: BTreeMap::new(),
+            sessions: Table::default(),
+            streams: Table::default(),
+            clients: Table::default(),
             requests: BTreeMap::new(),
-            waiters: VecDeque::new(),
             idle: Vec::new(),
             cancels: Cancels::default(),
+            client_bytes: 0,
             request_bytes: 0,
             answer_bytes: 0,
             counters: Counters::default(),
@@ -111,7 +175,13 @@ impl Engine {
     pub fn handle(&mut self, now: Instant, input: Input) {
         self.now = self.now.max(now);
         match input {
-            Input::ClientOpened { client, request } => self.client_opened(client, request),
+            Input::ClientOpened { client, request, lease } => {
+                self.client_opened(client, request, lease);
+            }
+            Input::LeaseOpened { lease, terms } => self.lease_opened(lease, &terms),
+            Input::SocketOpened { client, terms } => self.socket_opened(client, &terms),
+            Input::SocketData { client, bytes } => self.socket_data(client, bytes),
+            Input::StreamTook { stream, bytes } => self.stream_took(stream, bytes),
             Input::ClientTook { client, bytes } => self.client_took(client, bytes),
             Input::ClientGone { client } => self.client_gone(client),
             Input::ClientAlive { client } => self.client_alive(client),
@@ -120,8 +190,8 @@ impl Engine {
             Input::StreamRefused { stream, refusal } => self.stream_refused(stream, &refusal),
             Input::StreamSecured { stream } => self.stream_secured(stream),
             Input::StreamData { stream, bytes } => self.stream_data(stream, bytes),
-            Input::StreamClosed { stream, accepted, detail } => {
-                self.stream_closed(stream, accepted, &detail);
+            Input::StreamClosed { stream, orderly, accepted, detail } => {
+                self.stream_closed(stream, orderly, accepted, &detail);
             }
             Input::LinkOpened { link } => self.links.opened(link),
             Input::LinkRestored { link, attachment } => {
@@ -133,11 +203,29 @@ impl Engine {
             Input::TimePassed => {}
         }
         self.link_events();
+        self.unstall_links();
         self.expire();
         self.serve();
         self.pump_cancels();
+        self.feed_starved();
         self.note_rest();
+        self.count_bytes();
         self.links.flush(&mut self.outputs);
+        self.check_books();
+    }
+
+    /// Every session that is held is booked, and counted with its class.
+    fn check_books(&self) {
+        #[cfg(debug_assertions)]
+        {
+            let booked: Vec<_> = self.sessions.values().filter_map(|s| s.booked).collect();
+            let leased = self.sessions.values().filter(|s| s.client().is_some()).count();
+            debug_assert_eq!(leased, booked.len(), "a lease that nobody is charged for");
+            for &(class, _) in &booked {
+                let of_class = booked.iter().filter(|(other, _)| *other == class).count();
+                debug_assert_eq!(self.waiters.held_by(class), of_class, "{class:?}");
+            }
+        }
     }
 
     /// What the shell must do next; `None` when it has everything.
@@ -170,14 +258,21 @@ impl Engine {
         let Some(session) = self.sessions.get_mut(&id) else { return };
         let from = session.state().name();
         session.enter(&mut self.budget, make);
+        let to = session.state().name();
+        transitions::check(from, why, to);
+        if !matches!(session.state(), State::Leased { .. }) {
+            self.book_lease(id);
+        }
         if self.settings.verbose {
-            let text = format!("{from} -> {}: {why:?}", session.state().name());
+            let text = format!("{from} -> {to}: {why:?}");
             self.log(Level::Debug, Some(id), None, text);
         }
     }
 
     /// The session is gone, and its place is free.
     fn forget_session(&mut self, id: SessionId) {
+        self.book_lease(id);
+        self.let_talk_go(id);
         let Some(session) = self.sessions.remove(&id) else { return };
         self.streams.remove(&session.stream);
         self.links.forget(session.stream);

@@ -3,6 +3,8 @@
 use crate::auth::handshake::{CancelKey, Greeting, Handshake, Step};
 use crate::core::{Carrier, Engine};
 use crate::failure::{ConnectFailure, Failure};
+use std::sync::Arc;
+
 use crate::ids::{ClientId, SessionId, StreamId};
 use crate::io::{Level, Output};
 use crate::limits::{KEEP_ALIVE_EVERY, LIFETIME_JITTER_PERCENT, READ_WINDOW};
@@ -26,7 +28,7 @@ impl Engine {
     /// Opens as many sessions as waiters need and the budget approves.
     pub(super) fn open_for_waiters(&mut self) {
         self.timers.clear(Target::Pool, Reason::TunnelWait);
-        if self.waiters.is_empty() {
+        if self.sessions_wanted() == 0 {
             self.timers.clear(Target::Pool, Reason::ConnectBackoff);
             return;
         }
@@ -59,30 +61,44 @@ impl Engine {
 
     /// After a failure, one open shows whether the trouble is over.
     fn opens_wanted(&self) -> usize {
-        if self.waiters.is_empty() {
+        let wanted = self.sessions_wanted();
+        if wanted == 0 {
             0
         } else if self.health.trouble(self.now).is_some() {
             1
         } else {
-            self.waiters.len()
+            wanted
         }
+    }
+
+    /// Sessions to be opened: for those who wait, for those who wait to be greeted, and those that
+    /// are kept.
+    fn sessions_wanted(&self) -> usize {
+        let usable = self.sessions.len().saturating_sub(self.budget.opening());
+        let kept = self.settings.min_idle.saturating_sub(usable);
+        let first = usize::from(self.has_greeters() && usable == 0);
+        // Who waits because others of its class hold all that the class may is not helped by more.
+        let waiting = self.waiters.peek().map_or(0, |_| self.waiters.len());
+        waiting.max(kept).max(first)
     }
 
     /// The tunnel for the next open: the first that can be used, in the order of preference. An
     /// agent that is not there is waited for.
     fn choose_way(&self) -> Choice {
-        let Some(&first) = self.waiters.front() else { return Choice::Wait(self.now) };
+        let first =
+            self.waiters.peek().map(|(_, client)| client).or(self.greeters.first().copied());
         for &way in &self.settings.ways {
             if way != Way::Agent || self.links.best().is_some() {
                 return Choice::Open(way);
             }
-            let came = self.clients.get(&first).map_or(self.now, |client| client.arrived);
+            let came = first.and_then(|first| self.clients.get(&first));
+            let came = came.map_or(self.now, |client| client.arrived);
             let until = came.max(self.alone_since) + self.settings.tunnel_wait;
             if self.now < until {
                 return Choice::Wait(until);
             }
         }
-        Choice::NoAgent(first)
+        first.map_or(Choice::Wait(self.now + self.settings.tunnel_wait), Choice::NoAgent)
     }
 
     /// True if a tunnel before this one could be used.
@@ -165,6 +181,7 @@ impl Engine {
         session.parameters = greeting.parameters;
         session.cancel_key = greeting.cancel_key;
         let expires = session.expires;
+        self.parameters = Some(Arc::new(session.parameters.clone()));
         let server = session.parameters.get("server_version").cloned().unwrap_or_default();
         self.timers.clear(Target::Session(id), Reason::ConnectDeadline);
         if session.way == Way::Agent {
@@ -175,6 +192,7 @@ impl Engine {
         self.health.succeeded();
         self.counters.opened += 1;
         self.log(Level::Info, Some(id), None, format!("opened, server version {server}"));
+        self.greet();
         self.release(id, Why::LoggedIn);
     }
 
@@ -199,16 +217,17 @@ impl Engine {
         self.counters.open_failures += 1;
         self.log(Level::Warn, Some(id), None, format!("not opened: {}", failure.message));
         let lasting = failure.lasting;
-        self.health.failed(self.now, failure);
+        self.health.failed(self.now, failure, self.rng.below(100));
         if !lasting || self.has_usable_session() {
             return;
         }
         let Some((failure, retry_after)) = self.health.trouble(self.now) else { return };
         let failure = Failure::CannotConnect { failure: failure.clone(), retry_after };
-        let waiting: Vec<ClientId> = self.waiters.iter().copied().collect();
+        let waiting: Vec<ClientId> = self.waiters.iter().map(|(_, client)| client).collect();
         for client in waiting {
             self.fail(client, &failure);
         }
+        self.greet();
     }
 
     /// True if there is a session that serves or will serve clients.

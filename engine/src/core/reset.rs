@@ -6,23 +6,15 @@ use pierhead_wire::pg::tag::backend as tag;
 use postgres_protocol::message::frontend;
 
 use crate::core::Engine;
-use crate::core::replies::is_asynchronous;
-use crate::database::replies::{Replies, Reply};
-use crate::database::signs::Signs;
+use crate::database::replies::{Expect, Note, Replies, Reply};
+use crate::database::talk::is_asynchronous;
 use crate::database::transaction::Transaction;
 use crate::ids::SessionId;
 use crate::limits::RESET_TIMEOUT;
-use crate::pool::session::{Reset, State, Why};
+use crate::pool::session::{After, Reset, State, Why};
 use crate::pool::timers::Target;
+use crate::state::Followed;
 use crate::time::Reason;
-
-/// What an exchange leaves behind.
-pub(super) struct After {
-    pub(super) transaction: Transaction,
-    pub(super) signs: Signs,
-    pub(super) must_reset: bool,
-    pub(super) reset_sent: bool,
-}
 
 /// The command that clears everything but what `LOAD` brought.
 pub(super) fn discard_all() -> Bytes {
@@ -42,10 +34,10 @@ fn query(sql: &'static str) -> Bytes {
 }
 
 impl Engine {
-    /// The client has its answer; makes the session fit for the next one.
+    /// A lease is over; makes the session fit for the next one.
     pub(super) fn clean_up(&mut self, id: SessionId, after: After) {
-        let in_transaction = after.transaction != Transaction::None;
-        if after.signs.indelible {
+        let in_transaction = after.transaction != Transaction::None && !planted!(SkipRollback);
+        if after.indelible {
             self.end(id, Why::Indelible);
         } else if after.reset_sent {
             self.enter_reset(id, 1, in_transaction);
@@ -54,8 +46,8 @@ impl Engine {
                 self.release(id, Why::Cleared);
             }
         } else if in_transaction {
-            self.roll_back_and_clear(id);
-        } else if after.must_reset || after.signs.state {
+            self.roll_back(id, after.must_reset);
+        } else if after.must_reset {
             #[cfg(sabotage)]
             if crate::sabotage::active(crate::sabotage::Bug::SkipReset) {
                 self.release(id, Why::Cleared);
@@ -69,10 +61,15 @@ impl Engine {
     }
 
     /// `DISCARD ALL` is refused inside a transaction block, so the block goes first.
-    fn roll_back_and_clear(&mut self, id: SessionId) {
+    fn roll_back(&mut self, id: SessionId, clear: bool) {
         self.counters.rolled_back += 1;
-        self.write_session(id, vec![query("ROLLBACK"), discard_all()]);
-        self.enter_reset(id, 2, false);
+        let mut commands = vec![query("ROLLBACK")];
+        if clear {
+            commands.push(discard_all());
+        }
+        let count = commands.len();
+        self.write_session(id, commands);
+        self.enter_reset(id, count, false);
     }
 
     fn enter_reset(&mut self, id: SessionId, commands: usize, void: bool) {
@@ -87,33 +84,35 @@ impl Engine {
     /// A reply to a reset. Anything but the plain success of each command ends the session.
     pub(super) fn reset_piece(&mut self, id: SessionId, piece: &Piece) {
         let Some(session) = self.sessions.get_mut(&id) else { return };
-        let State::Resetting { reset, .. } = session.state_mut() else { return };
         let Piece::Message(message) = piece else {
             return self.wrong(id, "rows in answer to a reset");
         };
         if is_asynchronous(message.tag) {
             return;
         }
+        if message.tag == tag::COMMAND_COMPLETE && message.body() == b"DISCARD ALL\0" {
+            session.statements.clear();
+            session.unnamed = false;
+            session.applied = Followed::default();
+        }
+        let State::Resetting { reset, .. } = session.state_mut() else { return };
         let void = reset.void;
-        match reset.replies.accept(message.tag) {
-            Ok(Reply::Part) if void => {}
-            Ok(Reply::Part) if message.tag == tag::COMMAND_COMPLETE => {
-                if !matches!(message.body(), b"DISCARD ALL\0" | b"ROLLBACK\0") {
-                    self.wrong(id, "another command's tag in answer to a reset");
-                }
-            }
-            Ok(Reply::Error) if void => {}
-            Ok(Reply::Ready { last }) => {
+        match reset.replies.accept(message.tag).map(|accepted| accepted.reply) {
+            Ok(Reply::Complete(_))
+                if matches!(message.body(), b"DISCARD ALL\0" | b"ROLLBACK\0") => {}
+            Ok(_) if void && message.tag != tag::READY_FOR_QUERY => {}
+            Ok(Reply::Ready { last, .. }) => {
                 let transaction = Transaction::read(message.body());
                 match (last, void, transaction) {
-                    (true, true, Some(_)) => self.roll_back_and_clear(id),
+                    (true, true, Some(_)) => self.roll_back(id, true),
                     (true, false, Some(Transaction::None)) => self.release(id, Why::Cleared),
                     (false, false, Some(Transaction::None)) => {}
                     _ => self.end(id, Why::NotCleared),
                 }
             }
             Ok(Reply::Error) => self.end(id, Why::NotCleared),
-            Ok(Reply::Part | Reply::CopyInWithoutData { .. }) | Err(_) => {
+            Ok(Reply::Complete(_)) => self.wrong(id, "another command's tag in answer to a reset"),
+            Ok(Reply::Part | Reply::CopyIn { .. }) | Err(_) => {
                 self.wrong(id, "a reply that does not answer a reset");
             }
         }
@@ -124,8 +123,11 @@ impl Engine {
         let mut out = BytesMut::new();
         // Fails only for texts that contain a zero byte.
         let _ = frontend::copy_fail("COPY FROM STDIN needs its data in the same request", &mut out);
+        let Some(talk) = self.sessions.get_mut(&id).and_then(|s| s.any_talk_mut()) else { return };
+        talk.replies.sent(Expect::CopyEnd, Note::Nothing);
         if sync {
             frontend::sync(&mut out);
+            talk.sent(Expect::Sync, Note::Nothing);
         }
         self.write_session(id, vec![out.freeze()]);
     }

@@ -1,9 +1,14 @@
 //! A look inside.
 
+use crate::accounts::{
+    ClassAccount, Holder, StatementAccount, Times, Waiter, describe_holders, describe_waiters,
+};
 use crate::core::Engine;
+use crate::core::drain::is_open;
 use crate::ids::LinkId;
-use crate::pool::client::Place;
-use crate::pool::session::State;
+use crate::limits::REQUEST_BYTES_BUDGET;
+use crate::pool::client::Client;
+use crate::pool::session::{Session, State};
 use crate::time::Millis;
 
 /// What has happened since the engine began.
@@ -53,6 +58,14 @@ pub struct Counters {
     pub declined: u64,
     /// Links that were lost.
     pub links_lost: u64,
+    /// Sockets that were opened.
+    pub sockets: u64,
+    /// Sockets that asked for a cancel.
+    pub cancel_requests: u64,
+    /// Sockets that kept a session beyond their transaction.
+    pub pins: u64,
+    /// Broken plans that were prepared anew without anybody noticing.
+    pub cures: u64,
 }
 
 /// The pool at one moment.
@@ -88,6 +101,18 @@ pub struct Status {
     pub waiting: usize,
     /// Clients in all, with those that still read their answers.
     pub clients: usize,
+    /// Sockets that are open.
+    pub sockets: usize,
+    /// Leases that are open, or over and not yet disposed of.
+    pub leases: usize,
+    /// Sessions that sockets keep between transactions.
+    pub pinned: usize,
+    /// Statements known, and bytes of their texts.
+    pub statements: usize,
+    /// Bytes of statements' texts.
+    pub statement_bytes: usize,
+    /// Bytes of what sockets have prepared and set.
+    pub client_bytes: usize,
     /// Bytes of requests held.
     pub request_bytes: usize,
     /// Bytes of answers held, here or for their readers.
@@ -124,6 +149,12 @@ impl Engine {
             cap: self.budget.cap(),
             waiting: self.waiters.len(),
             clients: self.clients.len(),
+            sockets: self.sockets,
+            leases: self.leases,
+            pinned: self.pinned,
+            statements: self.library.interned.len(),
+            statement_bytes: self.library.interned.bytes(),
+            client_bytes: self.client_bytes,
             request_bytes: self.request_bytes,
             answer_bytes: self.answer_bytes,
             scram_derivations: self.keys.derivations(),
@@ -152,15 +183,107 @@ impl Engine {
 
     /// Who holds the pool, for the errors of those who get no session.
     pub(super) fn holders(&self) -> String {
-        let running = self.clients.values().filter(|c| matches!(c.place, Place::Running(_)));
-        let longest = running.max_by_key(|c| c.granted.map_or(Millis(0), |at| self.now.since(at)));
-        let status = self.status();
-        let held = format!("{} of {} sessions are leased", status.leased, status.cap);
-        let Some(client) = longest else { return held };
-        let time = client.granted.map_or(Millis(0), |at| self.now.since(at));
-        match &client.caller {
-            Some(name) => format!("{held}, the longest for {} ms by {name:?}", time.0),
-            None => format!("{held}, the longest for {} ms", time.0),
+        describe_holders(self.budget.cap(), &self.list_holders())
+    }
+
+    /// Who holds sessions, and what for.
+    #[must_use]
+    pub fn list_holders(&self) -> Vec<Holder> {
+        let holders = self.sessions.values().filter_map(|session| {
+            let id = session.client()?;
+            let client = self.clients.get(&id)?;
+            Some(Holder {
+                client: id,
+                class: self.classes.name(client.class).to_owned(),
+                caller: client.caller.clone(),
+                held: client.granted.map_or(Millis(0), |at| self.now.since(at)),
+                doing: doing(session, client),
+            })
+        });
+        holders.collect()
+    }
+
+    /// Who waits for a session.
+    #[must_use]
+    pub fn list_waiters(&self) -> Vec<Waiter> {
+        let waiters = self.waiters.iter().filter_map(|(class, id)| {
+            let client = self.clients.get(&id)?;
+            Some(Waiter {
+                client: id,
+                class: self.classes.name(class).to_owned(),
+                caller: client.caller.clone(),
+                waited: self.now.since(client.arrived),
+                waits_for: "",
+            })
+        });
+        waiters.collect()
+    }
+
+    /// Who waits, in one line for people.
+    #[must_use]
+    pub fn describe_waiters(&self) -> String {
+        describe_waiters(&self.list_waiters())
+    }
+
+    /// Times of all classes of clients together.
+    #[must_use]
+    pub fn total_times(&self) -> Times {
+        self.accounts.totals()
+    }
+
+    /// Times by class of clients.
+    pub fn class_accounts(&self) -> impl Iterator<Item = ClassAccount<'_>> {
+        self.accounts.classes(&self.classes)
+    }
+
+    /// The statements that use most of the pool, the first of them first.
+    #[must_use]
+    pub fn statement_accounts(&self) -> Vec<&StatementAccount> {
+        self.accounts.statements()
+    }
+
+    /// Bytes held for clients and of what they prepared.
+    pub(super) fn bytes_held(&self) -> usize {
+        self.request_bytes + self.answer_bytes + self.client_bytes + self.library.interned.bytes()
+    }
+
+    /// What this engine holds is counted with what its neighbours do.
+    pub(super) fn count_bytes(&mut self) {
+        let now = self.bytes_held();
+        let before = std::mem::replace(&mut self.counted, now);
+        if before != now {
+            self.settings.allowance.changed(before, now);
         }
+    }
+
+    /// Sockets that were not let send are, when there is room again.
+    pub(super) fn feed_starved(&mut self) {
+        if self.starved.is_empty()
+            || self.request_bytes > REQUEST_BYTES_BUDGET
+            || self.settings.allowance.is_exceeded()
+        {
+            return;
+        }
+        for id in std::mem::take(&mut self.starved) {
+            self.grant_socket(id);
+        }
+    }
+}
+
+impl Drop for Engine {
+    fn drop(&mut self) {
+        self.settings.allowance.changed(self.counted, 0);
+    }
+}
+
+fn doing(session: &Session, client: &Client) -> &'static str {
+    if let Some(why) = client.socket().and_then(|socket| socket.pinned) {
+        return why;
+    }
+    match session.talk() {
+        Some(talk) if talk.is_quiet() && is_open(talk.transaction) => "idle in transaction",
+        Some(talk) if talk.is_quiet() => "idle",
+        Some(_) => "running",
+        None => "",
     }
 }

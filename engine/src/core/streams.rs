@@ -3,17 +3,33 @@
 use bytes::Bytes;
 
 use crate::core::{Carrier, Engine};
+use crate::database::kept::Kept;
+use crate::database::talk::Talk;
 use crate::failure::{ConnectFailure, Failure};
 use crate::ids::{ClientId, SessionId, StreamId};
 use crate::io::{Level, Refusal};
-use crate::limits::RETRIES_MAX;
-use crate::pool::session::{Exchange, State, Work};
+use crate::limits::{RETRIES_MAX, WRITE_WINDOW};
+use crate::pool::client::{Client, Kind, Place};
+use crate::pool::session::{State, Why, Work};
+use crate::settings::Way;
+use pierhead_wire::pg::scan::Piece;
 
 /// What a session was doing when its stream ended.
 pub(super) enum Lost {
     Opening,
     Nothing,
-    Request { client: ClientId, retry: bool, rested: bool, detail: String },
+    Request {
+        client: ClientId,
+        retry: bool,
+        rested: bool,
+        detail: String,
+        kept: Vec<Piece>,
+    },
+    /// A socket's client holds the session, and nothing of it is on its way.
+    AtRest {
+        client: ClientId,
+        detail: String,
+    },
 }
 
 impl Engine {
@@ -34,8 +50,39 @@ impl Engine {
                     self.note_open_failure(id, ConnectFailure::stream(refusal));
                 }
             }
-            Some(Carrier::Cancel) => self.cancel_ended(stream),
+            Some(Carrier::Cancel) => self.cancel_ended(stream, false),
             None => {}
+        }
+    }
+
+    /// The transport accepted bytes: more may be sent to it.
+    pub(super) fn stream_took(&mut self, stream: StreamId, bytes: usize) {
+        let Some(id) = self.session_of(stream) else { return };
+        let Some(session) = self.sessions.get_mut(&id) else { return };
+        session.taken = session.written.min(session.taken + bytes as u64);
+        self.unstall(id);
+    }
+
+    /// Links may have sent on.
+    pub(super) fn unstall_links(&mut self) {
+        let over_links = |id: &&SessionId| {
+            self.sessions.get(id).is_none_or(|s| {
+                s.way == Way::Agent && (self.links.queued(s.stream) as u64) < WRITE_WINDOW
+            })
+        };
+        let ids: Vec<SessionId> = self.stalled.iter().filter(over_links).copied().collect();
+        for id in ids {
+            self.unstall(id);
+        }
+    }
+
+    /// A session whose transport was full may have room again.
+    pub(super) fn unstall(&mut self, id: SessionId) {
+        if self.stalled.remove(&id)
+            && let Some(client) = self.served(id)
+        {
+            self.forward_socket(client);
+            self.grant_socket(client);
         }
     }
 
@@ -61,20 +108,40 @@ impl Engine {
         }
     }
 
-    pub(super) fn stream_closed(&mut self, stream: StreamId, accepted: u64, detail: &str) {
+    pub(super) fn stream_closed(
+        &mut self,
+        stream: StreamId,
+        orderly: bool,
+        accepted: u64,
+        detail: &str,
+    ) {
         match self.streams.get(&stream) {
             Some(&Carrier::Session(id)) => self.session_lost(id, accepted, detail),
-            Some(Carrier::Cancel) => self.cancel_ended(stream),
+            Some(Carrier::Cancel) => self.cancel_ended(stream, orderly),
             None => {}
         }
     }
 
     fn session_lost(&mut self, id: SessionId, accepted: u64, detail: &str) {
         let Some((was, lost)) = self.what_was_lost(id, accepted, detail) else { return };
+        self.unsay(id, &lost);
         self.forget_session(id);
         let text = format!("ended by its far end while {was}: {detail}");
         self.log(Level::Info, Some(id), None, text);
         self.settle_loss(id, lost, detail);
+    }
+
+    /// What a client prepared in a request that is tried again is not prepared.
+    pub(super) fn unsay(&mut self, id: SessionId, lost: &Lost) {
+        if !matches!(lost, Lost::Request { retry: true, .. }) {
+            return;
+        }
+        let Some(session) = self.sessions.get_mut(&id) else { return };
+        let holder = session.client();
+        if let Some(talk) = session.talk_mut() {
+            talk.replies.skip_all();
+            self.settle_statements(id, holder);
+        }
     }
 
     /// What a session that can carry nothing more was doing.
@@ -87,8 +154,15 @@ impl Engine {
         let session = self.sessions.get(&id)?;
         let lost = match session.state() {
             State::Opening { .. } => Lost::Opening,
+            State::Leased { client, work: Work::Talking(talk), .. }
+                if talk.is_quiet() && talk.has_history && self.is_socket(*client) =>
+            {
+                let detail = talk.fatal.clone().unwrap_or_else(|| detail.to_owned());
+                Lost::AtRest { client: *client, detail }
+            }
             State::Leased { client, work, .. } => {
-                what_was_lost(*client, work, session.rested, accepted, detail)
+                let socket = self.clients.get(client).is_some_and(|c| c.socket().is_some());
+                what_was_lost((*client, socket), work, session.rested, accepted, detail)
             }
             State::Idle { .. }
             | State::Draining { .. }
@@ -106,34 +180,92 @@ impl Engine {
         match lost {
             Lost::Opening => self.note_open_failure(id, ConnectFailure::ended(detail)),
             Lost::Nothing => {}
-            Lost::Request { client, retry: true, rested, detail } => {
-                self.retry(client, rested, &detail);
+            Lost::Request { client, retry: true, rested, detail, kept } => {
+                self.retry(client, rested, &detail, kept);
             }
             Lost::Request { client, retry: false, detail, .. } => self.lose(client, detail),
+            Lost::AtRest { client, detail } => self.lose_at_rest(client, detail),
         }
     }
 
     /// Nothing of the request was sent: it is tried on another session. That a session had ended
     /// while it rested is no sign of trouble, and there are only so many of them.
-    fn retry(&mut self, id: ClientId, rested: bool, detail: &str) {
-        let Some(client) = self.clients.get_mut(&id) else { return };
-        client.retries += u32::from(!rested);
-        if client.retries > RETRIES_MAX {
-            self.fail(id, &Failure::LostBeforeSent { detail: detail.to_owned() });
-            return;
-        }
+    fn retry(&mut self, holder: ClientId, rested: bool, detail: &str, kept: Vec<Piece>) {
         self.counters.retries += 1;
-        self.requeue(id);
+        let Some(client) = self.clients.get_mut(&holder) else { return };
+        match &mut client.kind {
+            Kind::Socket(socket) => {
+                socket.put_back(kept);
+                self.count_inbox(holder);
+                self.requeue(holder);
+            }
+            Kind::Exchange(exchange) => {
+                exchange.retries += u32::from(!rested);
+                if exchange.retries > RETRIES_MAX {
+                    self.fail(holder, &Failure::LostBeforeSent { detail: detail.to_owned() });
+                    return;
+                }
+                self.requeue(holder);
+            }
+            Kind::Lease(lease) => {
+                let Some(request) = lease.current else { return };
+                self.requeue_from(holder, request);
+            }
+        }
     }
 
-    fn lose(&mut self, id: ClientId, detail: String) {
+    fn is_socket(&self, client: ClientId) -> bool {
+        self.clients.get(&client).is_some_and(|c| c.socket().is_some())
+    }
+
+    /// A socket's client lost its session between two requests: no outcome is in doubt.
+    fn lose_at_rest(&mut self, holder: ClientId, detail: String) {
+        self.lose_socket(holder);
+        self.kill_socket(holder, &Failure::LostAtRest { detail }, Why::Broken);
+    }
+
+    /// The database's last words to a client that it sent away between two requests.
+    pub(super) fn farewell(&mut self, holder: ClientId, words: Bytes) {
+        self.lose_socket(holder);
+        if let Some(socket) = self.clients.get_mut(&holder).and_then(Client::socket_mut) {
+            socket.say(words);
+        }
+        self.close_socket(holder, Why::Broken);
+    }
+
+    fn lose_socket(&mut self, holder: ClientId) {
+        self.counters.lost += 1;
+        self.counters.failed += 1;
+        if let Some(client) = self.clients.get_mut(&holder) {
+            client.granted = None;
+            client.place = Place::Resting;
+        }
+    }
+
+    /// The holder of a session lost it, and perhaps what it had sent.
+    pub(super) fn lose(&mut self, holder: ClientId, detail: String) {
         #[cfg(sabotage)]
         if crate::sabotage::active(crate::sabotage::Bug::CompletedOnLoss) {
-            self.finish(id, pierhead_wire::envelope::Outcome::completed(0, 0));
+            self.finish(holder, pierhead_wire::envelope::Outcome::completed(0, 0));
             return;
         }
         self.counters.lost += 1;
-        self.fail(id, &Failure::Lost { detail });
+        let failure = Failure::Lost { detail };
+        match self.clients.get(&holder).map(|c| &c.kind) {
+            Some(Kind::Socket(_)) => {
+                self.counters.failed += 1;
+                if let Some(client) = self.clients.get_mut(&holder) {
+                    client.granted = None;
+                    client.place = Place::Resting;
+                }
+                self.kill_socket(holder, &failure, Why::Broken);
+            }
+            Some(Kind::Lease(_)) => self.lease_lost(holder, &failure),
+            Some(Kind::Exchange(_)) => {
+                self.fail(holder, &failure);
+            }
+            None => {}
+        }
     }
 }
 
@@ -141,22 +273,35 @@ fn is_opening(session: &crate::pool::session::Session) -> bool {
     matches!(session.state(), State::Opening { .. })
 }
 
-fn what_was_lost(client: ClientId, work: &Work, rested: bool, accepted: u64, detail: &str) -> Lost {
+fn what_was_lost(
+    (client, socket): (ClientId, bool),
+    work: &Work,
+    rested: bool,
+    accepted: u64,
+    detail: &str,
+) -> Lost {
     match work {
-        Work::Verifying => Lost::Request { client, retry: true, rested, detail: detail.to_owned() },
-        Work::Exchange(exchange) => {
-            let retry = nothing_reached_the_database(exchange, accepted);
-            let detail = exchange.fatal.clone().unwrap_or_else(|| detail.to_owned());
-            Lost::Request { client, retry, rested, detail }
+        Work::Verifying => {
+            let detail = detail.to_owned();
+            Lost::Request { client, retry: true, rested, detail, kept: Vec::new() }
+        }
+        Work::Talking(talk) => {
+            // A socket's messages are known only as long as they are kept.
+            let retry =
+                nothing_reached_the_database(talk, accepted) && (talk.kept.is_some() || !socket);
+            let detail = talk.fatal.clone().unwrap_or_else(|| detail.to_owned());
+            let kept = talk.kept.as_ref().map(Kept::pieces).unwrap_or_default();
+            Lost::Request { client, retry, rested, detail, kept }
         }
     }
 }
 
-/// The proof that a request may be sent again: the transport accepted not a byte of it.
-fn nothing_reached_the_database(exchange: &Exchange, accepted: u64) -> bool {
+/// The proof that a request may be sent again: the transport accepted not a byte of it, and what
+/// was sent is still known.
+fn nothing_reached_the_database(talk: &Talk, accepted: u64) -> bool {
     #[cfg(sabotage)]
     if crate::sabotage::active(crate::sabotage::Bug::RetryAfterSend) {
         return true;
     }
-    accepted <= exchange.sent_from && !exchange.answered
+    accepted <= talk.sent_from && !talk.answered && !talk.has_history
 }

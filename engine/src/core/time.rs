@@ -1,15 +1,27 @@
 //! What falls due.
 
 use crate::core::Engine;
+use crate::core::drain::is_open;
 use crate::failure::{ConnectFailure, Failure};
 use crate::ids::{ClientId, SessionId};
 use crate::io::Output;
-use crate::limits::{KEEP_ALIVE_EVERY, PROBE_EVERY};
-use crate::pool::client::Place;
+use crate::limits::{CANCEL_PATIENCE, KEEP_ALIVE_EVERY, PROBE_EVERY, START_UP_TIMEOUT};
+use crate::pool::client::{Client, Kind, Place};
 use crate::pool::session::{Session, State, Why};
+use crate::pool::socket::Stage;
 use crate::pool::timers::Target;
 use crate::settings::Way;
-use crate::time::Reason;
+use crate::time::{Instant, Millis, Reason};
+
+/// What a socket's time is over for.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+enum Due {
+    StartUp,
+    Idle,
+    IdleInTransaction,
+    Query,
+    Transaction,
+}
 
 impl Engine {
     /// Acts on every deadline that is due. Each is taken out of the table first, and set again only
@@ -30,8 +42,18 @@ impl Engine {
 
     fn client_due(&mut self, id: ClientId, reason: Reason) {
         let Some(client) = self.clients.get(&id) else { return };
+        if reason == Reason::ClientDue {
+            return match &client.kind {
+                Kind::Socket(_) => self.socket_due(id),
+                Kind::Lease(_) => self.lease_due(id),
+                Kind::Exchange(_) => {}
+            };
+        }
         match (client.place, reason) {
             (Place::Waiting, Reason::WaiterDeadline | Reason::RequestDeadline) => {
+                if planted!(DeadlineIgnoredInQueue) {
+                    return;
+                }
                 let failure = self.why_not_served(id);
                 self.fail(id, &failure);
             }
@@ -39,8 +61,8 @@ impl Engine {
                 let failure = if self.is_verifying(session) {
                     self.why_not_served(id)
                 } else {
-                    let after = client.deadline.since(client.arrived);
-                    Failure::OutOfTime { after }
+                    let deadline = client.exchange().map_or(self.now, |e| e.deadline);
+                    Failure::OutOfTime { after: deadline.since(client.arrived) }
                 };
                 self.fail(id, &failure);
                 self.abandon(session, Why::OutOfTime);
@@ -55,6 +77,97 @@ impl Engine {
             }
             _ => {}
         }
+    }
+
+    /// When something falls due for a socket, if anything does. A deadline that is set already and
+    /// not later is left: when it comes, this is asked again.
+    pub(super) fn arm_socket(&mut self, id: ClientId) {
+        let Some(at) = self.socket_deadline(id).map(|(at, _)| at) else { return };
+        let Some(socket) = self.clients.get_mut(&id).and_then(Client::socket_mut) else { return };
+        if socket.armed.is_none_or(|set| at < set) {
+            socket.armed = Some(at);
+            self.timers.set(Target::Client(id), Reason::ClientDue, at);
+        }
+    }
+
+    /// The next moment at which a socket's time is over, and what for.
+    fn socket_deadline(&self, id: ClientId) -> Option<(Instant, Due)> {
+        let client = self.clients.get(&id)?;
+        let socket = client.socket()?;
+        let after = |limit: Millis| (limit.0 > 0).then(|| socket.active_at + limit);
+        let settings = &self.settings;
+        let talk = client.session().and_then(|s| self.sessions.get(&s)?.talk());
+        let silent = match (&socket.stage, talk) {
+            (Stage::StartUp(_) | Stage::Greeting, _) => {
+                Some((socket.active_at + START_UP_TIMEOUT, Due::StartUp))
+            }
+            (Stage::Cancelling, _) => None,
+            (Stage::Open, Some(talk)) if !talk.awaits_client() => None,
+            (Stage::Open, Some(talk)) if talk.is_quiet() && !is_open(talk.transaction) => {
+                after(settings.client_idle_timeout).map(|at| (at, Due::Idle))
+            }
+            (Stage::Open, Some(_)) => {
+                after(settings.idle_in_transaction_timeout).map(|at| (at, Due::IdleInTransaction))
+            }
+            (Stage::Open, None) if client.place != Place::Resting => None,
+            (Stage::Open, None) => after(settings.client_idle_timeout).map(|at| (at, Due::Idle)),
+        };
+        let query = socket.query_until.map(|at| (at, Due::Query));
+        let transaction = socket.transaction_until.map(|at| (at, Due::Transaction));
+        let busy = client.session().is_some();
+        [silent, query.filter(|_| busy), transaction.filter(|_| busy)].into_iter().flatten().min()
+    }
+
+    fn socket_due(&mut self, id: ClientId) {
+        if let Some(socket) = self.clients.get_mut(&id).and_then(Client::socket_mut) {
+            socket.armed = None;
+        }
+        let Some((at, due)) = self.socket_deadline(id) else { return };
+        if at > self.now {
+            return self.arm_socket(id);
+        }
+        let settings = &self.settings;
+        let failure = match due {
+            Due::StartUp => match self.health.trouble(self.now) {
+                Some((failure, retry_after)) if self.has_greeters() => {
+                    Failure::CannotConnect { failure: failure.clone(), retry_after }
+                }
+                _ => Failure::StartUpTooSlow { after: START_UP_TIMEOUT },
+            },
+            Due::Idle => Failure::ClientIdle { after: settings.client_idle_timeout },
+            Due::IdleInTransaction => {
+                Failure::IdleInTransaction { after: settings.idle_in_transaction_timeout }
+            }
+            // What is on its way may be committed before it can be stopped.
+            Due::Transaction if self.awaits_ready(id) => {
+                Failure::OutOfTime { after: settings.transaction_timeout }
+            }
+            Due::Transaction => Failure::TransactionTooLong { after: settings.transaction_timeout },
+            Due::Query => return self.query_due(id),
+        };
+        self.kill_socket(id, &failure, Why::HeldTooLong);
+    }
+
+    /// True if a client has sent something that is not answered.
+    fn awaits_ready(&self, id: ClientId) -> bool {
+        let session = self.clients.get(&id).and_then(Client::session);
+        let talk = session.and_then(|s| self.sessions.get(&s)?.talk());
+        talk.is_some_and(|talk| talk.replies.awaits_ready())
+    }
+
+    /// What a socket runs takes too long: it is cancelled, and if that does not help, ended.
+    fn query_due(&mut self, id: ClientId) {
+        let now = self.now;
+        let limit = self.settings.query_timeout;
+        let Some(client) = self.clients.get_mut(&id) else { return };
+        let session = client.session();
+        let Kind::Socket(socket) = &mut client.kind else { return };
+        let first = !std::mem::replace(&mut socket.cancelled_by_time, true);
+        socket.query_until = first.then(|| now + CANCEL_PATIENCE);
+        if first && session.is_some_and(|session| self.cancel_running(session, None)) {
+            return self.arm_socket(id);
+        }
+        self.kill_socket(id, &Failure::OutOfTime { after: limit }, Why::OutOfTime);
     }
 
     /// A client got no session in its time: because there are none to be had, or too few.
@@ -76,12 +189,24 @@ impl Engine {
                 self.open_failed(id, failure);
             }
             (State::Resetting { .. }, Reason::ResetDeadline) => self.end(id, Why::NotCleared),
-            (State::Draining { .. }, Reason::ResetDeadline) => self.end(id, Why::NotDrained),
+            (State::Draining { .. }, Reason::ResetDeadline) => self.drain_overdue(id),
             (State::Ending { .. }, Reason::EndDeadline) => self.end_overdue(id),
             (State::Idle { .. }, Reason::Park) => self.park(id),
-            (State::Idle { .. }, Reason::IdleTimeout) => self.end(id, Why::IdleTooLong),
+            (State::Idle { .. }, Reason::IdleTimeout) => self.idle_for_long(id),
             (State::Idle { .. }, Reason::Lifetime) => self.end(id, Why::TooOld),
             _ => {}
+        }
+    }
+
+    /// A session was idle for long enough: it is ended, unless it is one of those that are kept.
+    fn idle_for_long(&mut self, id: SessionId) {
+        let at = self.now + self.settings.idle_timeout;
+        if self.idle.len() > self.settings.min_idle {
+            return self.end(id, Why::IdleTooLong);
+        }
+        if let Some(session) = self.sessions.get_mut(&id) {
+            session.idle_until = at;
+            self.timers.set(Target::Session(id), Reason::IdleTimeout, at);
         }
     }
 

@@ -1,15 +1,10 @@
-//! Reading one exchange's protocol bytes before they are sent: is it allowed, which replies must
-//! come, and does it leave traces.
-
-use std::collections::VecDeque;
+//! Reading one exchange's protocol bytes before they are sent: is it allowed.
 
 use bytes::Bytes;
-use pierhead_wire::pg::frontend::{self, Target};
+use pierhead_wire::pg::frontend;
 use pierhead_wire::pg::scan::{Direction, Message, Piece, Scanner};
 use pierhead_wire::pg::tag::frontend as tag;
 
-use super::replies::Expect;
-use super::signs::Signs;
 use crate::limits::EXCHANGE_MESSAGES_MAX;
 
 /// An exchange that may be sent.
@@ -17,10 +12,6 @@ use crate::limits::EXCHANGE_MESSAGES_MAX;
 pub(crate) struct Plan {
     /// What to send.
     pub(crate) bytes: Bytes,
-    /// Which replies must come, in order.
-    pub(crate) expects: VecDeque<Expect>,
-    /// What its SQL shows.
-    pub(crate) signs: Signs,
 }
 
 impl Plan {
@@ -41,17 +32,28 @@ impl Plan {
         if !scanner.is_clean() {
             return Err("the last message is cut short".into());
         }
-        reader.finish(bytes)
+        if !reader.complete {
+            return Err("an exchange must end in Sync or Query".into());
+        }
+        Ok(Self { bytes })
+    }
+
+    /// Its messages, one by one.
+    pub(crate) fn pieces(&self) -> impl Iterator<Item = Piece> + use<> {
+        let mut scanner = Scanner::new(Direction::Frontend);
+        scanner.push(self.bytes.clone());
+        // It was read before, so there are no errors.
+        std::iter::from_fn(move || scanner.next_piece().ok().flatten())
     }
 }
 
 #[derive(Default)]
 struct Reader {
     messages: usize,
-    expects: VecDeque<Expect>,
-    signs: Signs,
     /// Inside a run of `CopyData` that is not ended yet.
     copying: bool,
+    /// COPY data may come: the last message is one that can ask for it.
+    may_copy: bool,
     /// The last message is one that a ready point answers.
     complete: bool,
 }
@@ -63,43 +65,30 @@ impl Reader {
             return Err("CopyData must be followed by CopyDone or CopyFail".into());
         }
         self.complete = matches!(message.tag, tag::SYNC | tag::QUERY);
-        let expect = match message.tag {
-            tag::PARSE => {
-                let parse = frontend::parse(message).ok_or("a malformed Parse")?;
-                self.signs = self.signs.and(Signs::of_sql(parse.sql));
-                // A named statement would outlive the exchange.
-                self.signs.state |= !parse.name.is_empty();
-                Expect::Parse
-            }
-            tag::QUERY => {
-                let sql = frontend::query(message).ok_or("a malformed Query")?;
-                self.signs = self.signs.and(Signs::of_sql(sql));
-                Expect::Query { copy_data: false }
-            }
-            tag::DESCRIBE => match frontend::target(message).ok_or("a malformed Describe")? {
-                Target::Statement => Expect::DescribeStatement,
-                Target::Portal => Expect::DescribePortal,
-            },
-            tag::CLOSE => {
-                frontend::target(message).ok_or("a malformed Close")?;
-                Expect::Close
-            }
-            tag::BIND => Expect::Bind,
-            tag::EXECUTE => Expect::Execute { copy_data: false },
-            tag::SYNC => Expect::Sync,
+        let well_formed = match message.tag {
+            tag::PARSE => frontend::parse(message).is_some(),
+            tag::QUERY => frontend::query(message).is_some(),
+            tag::DESCRIBE | tag::CLOSE => frontend::target(message).is_some(),
+            tag::BIND => frontend::bind(message).is_some(),
+            tag::EXECUTE => frontend::execute(message).is_some(),
+            tag::SYNC => true,
             tag::FLUSH => return Ok(()),
             tag::COPY_DONE | tag::COPY_FAIL => {
+                if !self.may_copy {
+                    return Err("COPY data must follow Execute or Query".into());
+                }
                 self.copying = false;
-                return self.mark_copy_data();
+                return Ok(());
             }
             other => {
-                return Err(format!(
-                    "message type {:?} is not allowed in an exchange",
-                    char::from(other)
-                ));
+                let name = char::from(other);
+                return Err(format!("message type {name:?} is not allowed in an exchange"));
             }
         };
-        self.expects.push_back(expect);
+        if !well_formed {
+            return Err(format!("a malformed message of type {:?}", char::from(message.tag)));
+        }
+        self.may_copy = matches!(message.tag, tag::EXECUTE | tag::QUERY);
         Ok(())
     }
 
@@ -107,20 +96,12 @@ impl Reader {
         if first {
             self.count()?;
         }
+        if !self.may_copy {
+            return Err("COPY data must follow Execute or Query".into());
+        }
         self.complete = false;
         self.copying = true;
-        self.mark_copy_data()
-    }
-
-    /// The statement before COPY data is one that takes it.
-    fn mark_copy_data(&mut self) -> Result<(), String> {
-        match self.expects.back_mut() {
-            Some(Expect::Execute { copy_data } | Expect::Query { copy_data }) => {
-                *copy_data = true;
-                Ok(())
-            }
-            _ => Err("COPY data must follow Execute or Query".into()),
-        }
+        Ok(())
     }
 
     fn count(&mut self) -> Result<(), String> {
@@ -129,13 +110,6 @@ impl Reader {
             return Err(format!("more than {EXCHANGE_MESSAGES_MAX} messages in one exchange"));
         }
         Ok(())
-    }
-
-    fn finish(self, bytes: Bytes) -> Result<Plan, String> {
-        if !self.complete {
-            return Err("an exchange must end in Sync or Query".into());
-        }
-        Ok(Plan { bytes, expects: self.expects, signs: self.signs })
     }
 }
 
@@ -160,24 +134,6 @@ mod tests {
         assert!(bind.is_ok());
         build::describe(b'P', "", out).unwrap();
         build::execute("", 0, out).unwrap();
-    }
-
-    #[test]
-    fn a_plan_knows_the_replies() {
-        let plan = Plan::read(bytes(|out| {
-            extended(out, "select 1");
-            build::sync(out);
-        }))
-        .unwrap();
-        let expected = [
-            Expect::Parse,
-            Expect::Bind,
-            Expect::DescribePortal,
-            Expect::Execute { copy_data: false },
-            Expect::Sync,
-        ];
-        assert_eq!(plan.expects, expected);
-        assert_eq!(plan.signs, Signs::default());
     }
 
     #[test]
@@ -218,18 +174,7 @@ mod tests {
             build::CopyData::new(&b"1\n"[..]).unwrap().write(out);
             build::copy_done(out);
             build::sync(out);
-        }))
-        .unwrap();
-        assert!(whole.expects.contains(&Expect::Execute { copy_data: true }));
-        assert!(whole.signs.copy_in);
-    }
-
-    #[test]
-    fn a_named_statement_is_a_trace() {
-        let plan = Plan::read(bytes(|out| {
-            build::parse("s1", "select 1", [], out).unwrap();
-            build::sync(out);
         }));
-        assert!(plan.unwrap().signs.state);
+        assert_eq!(whole.unwrap().pieces().count(), 7);
     }
 }

@@ -6,28 +6,33 @@
 //! For each message sent, at the head of the queue:
 //!
 //! ```text
-//! Parse      1                      Close  3
-//! Bind       2                      Sync   Z            (or E Z)
-//! Describe   t? (T | n)             Query  any run of statements, then Z
-//! Execute    D* (C | I | s)  |  H d* c C  |  G C
-//! E anywhere: everything up to the next Sync is skipped; in a Query, only Z may follow
+//! Parse      1                      Close     3
+//! Bind       2                      Sync      Z            (or E Z)
+//! Describe   t? (T | n)             Query     any run of statements, then Z
+//! Execute    D* (C | I | s)  |  H d* c C  |  G C           Function  V Z
+//! E anywhere: everything up to the next Sync is skipped; in a Query or a Function, only Z may follow
 //! ```
+//!
+//! Some entries stand for nothing that was sent: a reply that is made here at its turn, because the
+//! session has what the client wants to prepare; the place of a Flush; the end of COPY data.
+
+mod words;
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 
 use pierhead_wire::pg::tag::backend as tag;
 
-/// A message sent whose replies are still to come. A byte each: an exchange may have many.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Expect {
-    Parse,
-    Bind,
-    DescribeStatement,
-    DescribePortal,
-    Execute { copy_data: bool },
-    Close,
-    Sync,
-    Query { copy_data: bool },
+use crate::database::speaker::Unnamed;
+use crate::sql::Facts;
+use crate::statements::StatementId;
+
+pub(crate) use self::words::{Accepted, Expect, Made, Mismatch, Note, Reply, Settled};
+
+#[derive(Debug)]
+struct Entry {
+    expect: Expect,
+    note: Note,
 }
 
 /// Where the replies to the head of the queue are.
@@ -52,91 +57,352 @@ enum Within {
     Failed,
 }
 
-/// What a reply means.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Reply {
-    /// It answers the client.
-    Part,
-    /// An error; the rest of its segment is skipped.
-    Error,
-    /// A ready point; `last` if it is the one that ends the exchange.
-    Ready { last: bool },
-    /// COPY data is asked for and nothing follows that would end the COPY: end it, and send a
-    /// Sync too if `swallowed`, because the server throws away the one that was sent.
-    CopyInWithoutData { swallowed: bool },
-}
-
-/// The reply does not answer what was sent.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) struct Mismatch {
-    pub(crate) tag: u8,
-}
-
-/// The replies still to come for one run of messages.
+/// The replies still to come.
 #[derive(Debug)]
 pub(crate) struct Replies {
-    queue: VecDeque<Expect>,
+    queue: VecDeque<Entry>,
     within: Within,
+    /// An error has come in a segment whose Sync is not sent yet: all up to it will be skipped.
+    skipping: bool,
+    /// COPY data is asked for, and its end is not sent.
+    copying: bool,
+    /// Ready points to come.
+    ready_points: usize,
+    settled: Vec<Settled>,
+    /// What clients did to their names and what never happened. It is undone from the end: a name
+    /// that was let go and given anew is first taken back, then given back.
+    undone: Vec<Settled>,
+}
+
+impl Default for Replies {
+    fn default() -> Self {
+        Self {
+            queue: VecDeque::new(),
+            within: Within::Start,
+            skipping: false,
+            copying: false,
+            ready_points: 0,
+            settled: Vec::new(),
+            undone: Vec::new(),
+        }
+    }
 }
 
 impl Replies {
-    pub(crate) fn new(queue: VecDeque<Expect>) -> Self {
-        Self { queue, within: Within::Start }
+    /// The replies to simple queries of ours.
+    pub(crate) fn to_queries(count: usize) -> Self {
+        let mut replies = Self::default();
+        for _ in 0..count {
+            replies.sent(Expect::Query, Note::Ours);
+        }
+        replies
     }
 
-    /// The replies to simple queries.
-    pub(crate) fn to_queries(count: usize) -> Self {
-        Self::new(std::iter::repeat_n(Expect::Query { copy_data: false }, count).collect())
+    /// A message was sent.
+    pub(crate) fn sent(&mut self, expect: Expect, note: Note) {
+        if self.copying {
+            match expect {
+                // The server throws it away.
+                Expect::Sync | Expect::Flush => return,
+                Expect::CopyEnd => {
+                    self.copying = false;
+                    return;
+                }
+                Expect::Parse
+                | Expect::Bind
+                | Expect::DescribeStatement
+                | Expect::DescribePortal
+                | Expect::Execute
+                | Expect::Close
+                | Expect::Query
+                | Expect::Function
+                | Expect::Made(_) => {}
+            }
+        }
+        if self.skipping {
+            if expect != Expect::Sync {
+                self.skip(note);
+                return;
+            }
+            self.skipping = false;
+        }
+        self.ready_points += usize::from(expect.is_answered_by_ready());
+        self.queue.push_back(Entry { expect, note });
+    }
+
+    /// True if an error to come may undo what a client did to its names.
+    pub(crate) fn may_undo_names(&self) -> bool {
+        let named = |note: &Note| {
+            matches!(note, Note::Names { .. } | Note::Closes { .. } | Note::Unnamed { .. })
+        };
+        self.queue.iter().any(|e| named(&e.note))
+    }
+
+    /// True if nothing is to come.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.queue.iter().all(|e| matches!(e.expect, Expect::CopyEnd | Expect::Flush))
+    }
+
+    /// True if the next reply answers something that the client did not send.
+    pub(crate) fn next_is_ours(&self) -> bool {
+        let mut sent = self.queue.iter().filter(|e| e.expect.is_sent());
+        sent.next().is_some_and(|e| e.note.is_ours())
+    }
+
+    /// True if the next reply answers a Query.
+    pub(crate) fn next_is_query(&self) -> bool {
+        let mut sent = self.queue.iter().filter(|e| e.expect.is_sent());
+        sent.next().is_some_and(|e| e.expect == Expect::Query)
+    }
+
+    /// True while the server waits for COPY data.
+    pub(crate) fn is_copying(&self) -> bool {
+        self.copying
+    }
+
+    /// What became of statements and names since the last call.
+    pub(crate) fn take_settled(&mut self) -> Vec<Settled> {
+        let mut settled = std::mem::take(&mut self.settled);
+        settled.extend(self.undone.drain(..).rev());
+        settled
+    }
+
+    /// True if there is something for [`Replies::take_settled`].
+    pub(crate) fn has_settled(&self) -> bool {
+        !self.settled.is_empty() || !self.undone.is_empty()
+    }
+
+    /// A reply that is made here and whose turn it is. With `waits`, only if a Flush behind it
+    /// asks for it now; otherwise a reply of the server is about to follow.
+    pub(crate) fn take_made(&mut self, waits: bool) -> Option<Made> {
+        loop {
+            let unsent = self.queue.iter().take_while(|e| !e.expect.is_sent());
+            let flushed = unsent.clone().any(|e| e.expect == Expect::Flush);
+            if self.within != Within::Start || (waits && !flushed) {
+                return None;
+            }
+            match self.queue.front()?.expect {
+                Expect::Made(made) => {
+                    match self.queue.pop_front().map(|e| e.note) {
+                        Some(Note::Closes { id, .. }) => self.settled.push(Settled::Closed(id)),
+                        Some(Note::Unnamed { before, .. }) => {
+                            self.replaced(before);
+                        }
+                        _ => {}
+                    }
+                    return Some(made);
+                }
+                Expect::Flush | Expect::CopyEnd => {
+                    self.queue.pop_front();
+                }
+                Expect::Parse
+                | Expect::Bind
+                | Expect::DescribeStatement
+                | Expect::DescribePortal
+                | Expect::Execute
+                | Expect::Close
+                | Expect::Sync
+                | Expect::Query
+                | Expect::Function => return None,
+            }
+        }
+    }
+
+    /// How many ready points are to come.
+    pub(crate) fn ready_points(&self) -> usize {
+        self.ready_points
+    }
+
+    /// True if a ready point is to come.
+    pub(crate) fn awaits_ready(&self) -> bool {
+        self.ready_points > 0
+    }
+
+    /// The statement of the `Bind` that the next reply answers.
+    pub(crate) fn next_binds(&self) -> Option<StatementId> {
+        let mut sent = self.queue.iter().filter(|e| e.expect.is_sent());
+        if let Note::Uses(id) = sent.next()?.note { Some(id) } else { None }
+    }
+
+    /// The segment at the head is void: its error is swallowed, and so will be its ready point.
+    /// False if it is not the only one.
+    pub(crate) fn void_segment(&mut self) -> bool {
+        if self.ready_points != 1
+            || !matches!(self.queue.back(), Some(e) if e.expect == Expect::Sync)
+        {
+            return false;
+        }
+        while self.queue.len() > 1 {
+            if let Some(entry) = self.queue.pop_front() {
+                self.skip(entry.note);
+            }
+        }
+        if let Some(sync) = self.queue.front_mut() {
+            sync.note = Note::Ours;
+        }
+        self.within = Within::Start;
+        true
     }
 
     /// Takes one message of the database; asynchronous ones are not its business.
-    pub(crate) fn accept(&mut self, tag: u8) -> Result<Reply, Mismatch> {
+    pub(crate) fn accept(&mut self, tag: u8) -> Result<Accepted, Mismatch> {
         let mismatch = Mismatch { tag };
-        let Some(&head) = self.queue.front() else { return Err(mismatch) };
-        if tag == tag::ERROR_RESPONSE {
-            return self.error(head).ok_or(mismatch);
+        while self.within == Within::Start
+            && matches!(self.queue.front(), Some(e) if !e.expect.is_sent())
+        {
+            self.queue.pop_front();
         }
-        match head {
-            Expect::Parse if tag == tag::PARSE_COMPLETE => Ok(self.done()),
-            Expect::Bind if tag == tag::BIND_COMPLETE => Ok(self.done()),
-            Expect::Close if tag == tag::CLOSE_COMPLETE => Ok(self.done()),
-            Expect::Sync if tag == tag::READY_FOR_QUERY => Ok(self.ready()),
-            Expect::DescribeStatement => self.describe(tag, true).ok_or(mismatch),
-            Expect::DescribePortal => self.describe(tag, false).ok_or(mismatch),
-            Expect::Execute { copy_data } => self.execute(tag, copy_data).ok_or(mismatch),
-            Expect::Query { copy_data } => self.query(tag, copy_data).ok_or(mismatch),
-            Expect::Parse | Expect::Bind | Expect::Close | Expect::Sync => Err(mismatch),
-        }
+        let Some(head) = self.queue.front() else { return Err(mismatch) };
+        let (expect, ours) = (head.expect, head.note.is_ours());
+        let reply = if tag == tag::ERROR_RESPONSE {
+            self.error(expect)
+        } else {
+            match expect {
+                Expect::Parse if tag == tag::PARSE_COMPLETE => Some(self.prepared()),
+                Expect::Bind if tag == tag::BIND_COMPLETE => Some(self.done()),
+                Expect::Close if tag == tag::CLOSE_COMPLETE => Some(self.done()),
+                Expect::Sync if tag == tag::READY_FOR_QUERY => Some(self.ready()),
+                Expect::DescribeStatement => self.describe(tag, true),
+                Expect::DescribePortal => self.describe(tag, false),
+                Expect::Execute => self.execute(tag),
+                Expect::Query => self.query(tag),
+                Expect::Function => self.function(tag),
+                Expect::Parse
+                | Expect::Bind
+                | Expect::Close
+                | Expect::Sync
+                | Expect::CopyEnd
+                | Expect::Made(_)
+                | Expect::Flush => None,
+            }
+        };
+        reply.map(|reply| Accepted { reply, ours }).ok_or(mismatch)
     }
 
-    /// How many ready points are still to come.
-    #[cfg(test)]
-    fn ready_points(&self) -> usize {
-        let is_ready = |e: &&Expect| matches!(e, Expect::Sync | Expect::Query { .. });
-        self.queue.iter().filter(is_ready).count()
+    fn pop(&mut self) -> Option<Entry> {
+        self.within = Within::Start;
+        let entry = self.queue.pop_front()?;
+        self.ready_points -= usize::from(entry.expect.is_answered_by_ready());
+        Some(entry)
     }
 
     fn done(&mut self) -> Reply {
-        self.queue.pop_front();
-        self.within = Within::Start;
+        self.pop();
         Reply::Part
     }
 
+    fn prepared(&mut self) -> Reply {
+        match self.pop().map(|e| e.note) {
+            Some(Note::Prepares { number } | Note::Names { number: Some(number), .. }) => {
+                self.settled.push(Settled::Prepared(number));
+            }
+            Some(Note::Unnamed { before, number }) => {
+                self.settled.extend(number.map(Settled::Prepared));
+                self.replaced(before);
+            }
+            _ => {}
+        }
+        Reply::Part
+    }
+
+    /// The statement of an `Execute` is done.
+    fn complete(&mut self) -> Reply {
+        match self.pop().map(|e| e.note) {
+            Some(Note::Runs(facts)) => Reply::Complete(Some(facts)),
+            _ => Reply::Complete(None),
+        }
+    }
+
     fn ready(&mut self) -> Reply {
-        self.done();
-        Reply::Ready { last: self.queue.is_empty() }
+        let failed = self.within == Within::Failed;
+        let ran = match self.pop().map(|e| e.note) {
+            Some(Note::Runs(facts)) if !failed && facts.statements > 1 => Some(facts),
+            _ => None,
+        };
+        let last = !self.queue.iter().any(|e| e.expect.is_sent());
+        Reply::Ready { last, ran }
+    }
+
+    /// What is known of a Query's text.
+    fn text_of_query(&self) -> Option<Arc<Facts>> {
+        let Note::Runs(facts) = &self.queue.front()?.note else { return None };
+        Some(facts.clone())
+    }
+
+    /// A `Parse` without a name did not replace what was before it. If another one is on its way,
+    /// or a Query, that one does.
+    fn unreplace(&mut self, before: Unnamed) {
+        let next = self.queue.iter_mut().find(|e| {
+            matches!(e.note, Note::Unnamed { .. })
+                || (e.expect == Expect::Query && !e.note.is_ours())
+        });
+        match next.map(|e| &mut e.note) {
+            Some(Note::Unnamed { before: place, .. }) => {
+                let never = std::mem::replace(place, before);
+                self.replaced(never);
+            }
+            Some(_) => self.replaced(before),
+            None => self.undone.push(Settled::NotReplaced(before)),
+        }
+    }
+
+    /// Only what is held must be let go.
+    fn replaced(&mut self, before: Unnamed) {
+        if matches!(before, Unnamed::Interned(_)) {
+            self.settled.push(Settled::Replaced(before));
+        }
+    }
+
+    /// A message that failed, or that the server skips.
+    fn skip(&mut self, note: Note) {
+        match note {
+            Note::Prepares { number } => self.settled.push(Settled::NotPrepared(number)),
+            Note::Names { name, id, number } => {
+                self.settled.extend(number.map(Settled::NotPrepared));
+                self.undone.push(Settled::NotNamed(name, id));
+            }
+            Note::Unnamed { before, number } => {
+                self.settled.extend(number.map(Settled::NotPrepared));
+                self.unreplace(before);
+            }
+            Note::Evicts { number } => self.settled.push(Settled::NotEvicted(number)),
+            Note::Closes { name, id } => self.undone.push(Settled::NotClosed(name, id)),
+            Note::Nothing | Note::Ours | Note::Uses(_) | Note::Runs(_) => {}
+        }
+    }
+
+    /// Nothing of what was sent was executed.
+    pub(crate) fn skip_all(&mut self) {
+        while let Some(entry) = self.pop() {
+            self.skip(entry.note);
+        }
     }
 
     fn error(&mut self, head: Expect) -> Option<Reply> {
-        if let Expect::Query { .. } = head {
+        if matches!(head, Expect::Query | Expect::Function) {
             if self.within == Within::Failed {
                 return None;
             }
             self.within = Within::Failed;
+            self.copying = false;
             return Some(Reply::Error);
         }
-        while !matches!(self.queue.front(), Some(Expect::Sync)) {
-            self.queue.pop_front()?;
+        self.copying = false;
+        if let Some(Note::Unnamed { before, number }) = self.queue.front_mut().map(|e| &mut e.note)
+        {
+            // The server forgets the unnamed statement before it reads the next one.
+            self.settled.extend(number.take().map(Settled::NotPrepared));
+            let before = std::mem::take(before);
+            self.pop();
+            self.replaced(before);
+            self.unreplace(Unnamed::None);
+        }
+        while !matches!(self.queue.front(), Some(e) if e.expect == Expect::Sync) {
+            let Some(entry) = self.pop() else {
+                self.skipping = true;
+                break;
+            };
+            self.skip(entry.note);
         }
         self.within = Within::Start;
         Some(Reply::Error)
@@ -154,41 +420,54 @@ impl Replies {
         }
     }
 
-    fn execute(&mut self, tag: u8, copy_data: bool) -> Option<Reply> {
+    fn execute(&mut self, tag: u8) -> Option<Reply> {
         match (self.within, tag) {
             (Within::Start | Within::Rows, tag::DATA_ROW) => {
                 self.within = Within::Rows;
                 Some(Reply::Part)
             }
-            (Within::Start | Within::Rows, tag::COMMAND_COMPLETE | tag::PORTAL_SUSPENDED)
-            | (Within::Start, tag::EMPTY_QUERY_RESPONSE)
-            | (Within::CopyDone | Within::CopyIn, tag::COMMAND_COMPLETE) => Some(self.done()),
-            (Within::Start | Within::CopyOut, _) => self.copy(tag, copy_data, true),
+            (
+                Within::Start | Within::Rows | Within::CopyDone | Within::CopyIn,
+                tag::COMMAND_COMPLETE,
+            ) => Some(self.complete()),
+            (Within::Start | Within::Rows, tag::PORTAL_SUSPENDED)
+            | (Within::Start, tag::EMPTY_QUERY_RESPONSE) => Some(self.done()),
+            (Within::Start | Within::CopyOut, _) => self.copy(tag, true),
             _ => None,
         }
     }
 
-    fn query(&mut self, tag: u8, copy_data: bool) -> Option<Reply> {
+    fn query(&mut self, tag: u8) -> Option<Reply> {
         match (self.within, tag) {
             (Within::Between | Within::Failed, tag::READY_FOR_QUERY) => return Some(self.ready()),
             (Within::Start | Within::Between, tag::ROW_DESCRIPTION)
-            | (Within::Rows, tag::DATA_ROW) => {
-                self.within = Within::Rows;
-            }
+            | (Within::Rows, tag::DATA_ROW) => self.within = Within::Rows,
             (
                 Within::Start | Within::Between | Within::Rows | Within::CopyDone | Within::CopyIn,
                 tag::COMMAND_COMPLETE,
-            )
-            | (Within::Start, tag::EMPTY_QUERY_RESPONSE) => self.within = Within::Between,
-            (Within::Start | Within::Between | Within::CopyOut, _) => {
-                return self.copy(tag, copy_data, false);
+            ) => {
+                self.within = Within::Between;
+                return Some(Reply::Complete(self.text_of_query()));
             }
+            (Within::Start, tag::EMPTY_QUERY_RESPONSE) => self.within = Within::Between,
+            (Within::Start | Within::Between | Within::CopyOut, _) => return self.copy(tag, false),
             _ => return None,
         }
         Some(Reply::Part)
     }
 
-    fn copy(&mut self, tag: u8, copy_data: bool, extended: bool) -> Option<Reply> {
+    fn function(&mut self, tag: u8) -> Option<Reply> {
+        match (self.within, tag) {
+            (Within::Start, tag::FUNCTION_CALL_RESPONSE) => {
+                self.within = Within::Between;
+                Some(Reply::Part)
+            }
+            (Within::Between | Within::Failed, tag::READY_FOR_QUERY) => Some(self.ready()),
+            _ => None,
+        }
+    }
+
+    fn copy(&mut self, tag: u8, extended: bool) -> Option<Reply> {
         match (self.within, tag) {
             (Within::Start | Within::Between, tag::COPY_OUT_RESPONSE) => {
                 self.within = Within::CopyOut;
@@ -197,130 +476,46 @@ impl Replies {
             (Within::CopyOut, tag::COPY_DONE) => self.within = Within::CopyDone,
             (Within::Start | Within::Between, tag::COPY_IN_RESPONSE) => {
                 self.within = Within::CopyIn;
-                if !copy_data {
-                    return Some(self.copy_in_without_data(extended));
-                }
+                return Some(self.copy_in(extended));
             }
             _ => return None,
         }
         Some(Reply::Part)
     }
 
-    /// What the server makes of the messages behind a COPY that gets no data: it throws away every
-    /// Sync, and the first other message ends the COPY with an error and is lost with it. (Since
-    /// PostgreSQL 14 it costs the whole session, which then ends by itself.)
-    fn copy_in_without_data(&mut self, extended: bool) -> Reply {
-        // One ready point always answers an extended COPY: that of its last Sync, sent or made up.
-        let kept = if extended { 2 } else { 1 };
-        while self.queue.len() > kept && self.queue.get(1) == Some(&Expect::Sync) {
-            self.queue.remove(1);
-        }
-        match self.queue.get(1) {
-            None => Reply::CopyInWithoutData { swallowed: false },
-            Some(Expect::Sync) => Reply::CopyInWithoutData { swallowed: true },
-            Some(_) => {
-                if !extended {
-                    self.queue.remove(1);
+    /// What the server makes of the messages that were sent behind a COPY: it throws away every
+    /// Sync and Flush up to the data's end. Any other message ends the COPY with an error and is
+    /// lost with it. (Since PostgreSQL 14 it costs the whole session, which then ends by itself.)
+    fn copy_in(&mut self, extended: bool) -> Reply {
+        let mut swallowed = false;
+        loop {
+            match self.queue.get(1).map(|e| e.expect) {
+                None => {
+                    self.copying = true;
+                    return Reply::CopyIn { supplied: false, swallowed };
                 }
-                Reply::Part
+                Some(Expect::CopyEnd) => {
+                    self.queue.remove(1);
+                    return Reply::CopyIn { supplied: true, swallowed: false };
+                }
+                Some(Expect::Sync | Expect::Flush | Expect::Made(_)) => {
+                    let entry = self.queue.remove(1);
+                    if entry.is_some_and(|e| e.expect == Expect::Sync) {
+                        self.ready_points -= 1;
+                        swallowed = extended;
+                    }
+                }
+                Some(expect) => {
+                    if !extended {
+                        self.queue.remove(1);
+                        self.ready_points -= usize::from(expect.is_answered_by_ready());
+                    }
+                    return Reply::CopyIn { supplied: true, swallowed: false };
+                }
             }
         }
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const EXTENDED: [Expect; 5] = [
-        Expect::Parse,
-        Expect::Bind,
-        Expect::DescribePortal,
-        Expect::Execute { copy_data: false },
-        Expect::Sync,
-    ];
-
-    /// Feeds the replies named by their type bytes; the last one's meaning.
-    fn run(expects: &[Expect], tags: &str) -> Result<Reply, Mismatch> {
-        let mut replies = Replies::new(expects.iter().copied().collect());
-        let mut last = Ok(Reply::Part);
-        for tag in tags.bytes() {
-            last = replies.accept(tag);
-            if last.is_err() {
-                break;
-            }
-        }
-        last
-    }
-
-    #[test]
-    fn honest_replies_reach_the_ready_point() {
-        for tags in
-            ["12TDDCZ", "12nCZ", "12nIZ", "12TDsZ", "12TCZ", "EZ", "1EZ", "12TDEZ", "12nCEZ"]
-        {
-            assert_eq!(run(&EXTENDED, tags), Ok(Reply::Ready { last: true }), "{tags}");
-        }
-        let query = [Expect::Query { copy_data: false }];
-        for tags in ["TDDCZ", "CZ", "IZ", "EZ", "TDCTDDCCZ", "TDEZ", "HddcCZ", "HdEZ", "CTDCEZ"] {
-            assert_eq!(run(&query, tags), Ok(Reply::Ready { last: true }), "{tags}");
-        }
-    }
-
-    #[test]
-    fn any_other_reply_is_a_mismatch() {
-        for tags in
-            ["2", "1D", "12D", "12TT", "12TDZ", "12TDCC", "12TDCZZ", "12TDCZC", "t", "R", "EC"]
-        {
-            assert!(run(&EXTENDED, tags).is_err(), "{tags}");
-        }
-        let query = [Expect::Query { copy_data: false }];
-        for tags in ["Z", "CI", "D", "TZ", "1", "EE", "EC", "HZ", "dc", "TDCD"] {
-            assert!(run(&query, tags).is_err(), "{tags}");
-        }
-    }
-
-    #[test]
-    fn an_error_skips_to_the_next_sync_only() {
-        let two: Vec<Expect> = EXTENDED.iter().chain(&EXTENDED).copied().collect();
-        assert_eq!(run(&two, "1EZ"), Ok(Reply::Ready { last: false }));
-        assert_eq!(run(&two, "1EZ12TDCZ"), Ok(Reply::Ready { last: true }));
-    }
-
-    #[test]
-    fn copy_in_without_data_asks_for_an_end() {
-        assert_eq!(run(&EXTENDED, "12nG"), Ok(Reply::CopyInWithoutData { swallowed: true }));
-        assert_eq!(run(&EXTENDED, "12nGEZ"), Ok(Reply::Ready { last: true }));
-        let query = [Expect::Query { copy_data: false }];
-        assert_eq!(run(&query, "G"), Ok(Reply::CopyInWithoutData { swallowed: false }));
-        assert_eq!(run(&query, "GEZ"), Ok(Reply::Ready { last: true }));
-        assert_eq!(run(&[query[0], Expect::Sync], "GEZ"), Ok(Reply::Ready { last: true }));
-        let with_data = [Expect::Query { copy_data: true }, Expect::Sync];
-        assert_eq!(run(&with_data, "GCZZ"), Ok(Reply::Ready { last: true }));
-    }
-
-    #[test]
-    fn what_follows_a_copy_without_data_ends_it() {
-        // Execute, then Parse: the server fails at the Parse and answers the Sync it was sent.
-        let mut more: Vec<Expect> = EXTENDED[..4].to_vec();
-        more.extend(EXTENDED);
-        assert_eq!(run(&more, "12nG"), Ok(Reply::Part));
-        assert_eq!(run(&more, "12nGEZ"), Ok(Reply::Ready { last: true }));
-        // With a Sync between: that one is thrown away.
-        let two: Vec<Expect> = EXTENDED.iter().chain(&EXTENDED).copied().collect();
-        assert_eq!(run(&two, "12nG"), Ok(Reply::Part));
-        assert_eq!(run(&two, "12nGEZ"), Ok(Reply::Ready { last: true }));
-        // A Query behind a Query's COPY is lost with it.
-        let query = Expect::Query { copy_data: false };
-        assert_eq!(run(&[query, query], "GEZ"), Ok(Reply::Ready { last: true }));
-        assert_eq!(run(&[query, query, query], "GEZCZ"), Ok(Reply::Ready { last: true }));
-    }
-
-    #[test]
-    fn ready_points_are_counted() {
-        let mut replies = Replies::to_queries(2);
-        assert_eq!(replies.ready_points(), 2);
-        replies.accept(b'C').unwrap();
-        replies.accept(b'Z').unwrap();
-        assert_eq!(replies.ready_points(), 1);
-    }
-}
+mod tests;

@@ -1,9 +1,10 @@
 //! Whether a transaction block is open.
 
 /// The transaction status of a ready point.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub(crate) enum Transaction {
     /// `I`: none.
+    #[default]
     None,
     /// `T`: a block is open.
     Open,

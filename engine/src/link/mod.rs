@@ -10,7 +10,7 @@ mod receive;
 mod send;
 mod stream;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 
 use bytes::Bytes;
 use pierhead_wire::limits::TUNNEL_CREDIT_MAX;
@@ -23,11 +23,13 @@ pub(crate) use self::attachment::{Attachment, Row, Terms, Windows};
 pub(crate) use self::blob::{Fingerprint, Portrait};
 pub(crate) use self::event::{Event, Lost};
 use self::one::{Link, Phase as LinkPhase};
+pub use self::stream::STREAMS;
 use self::stream::Stream;
 use crate::ids::{LinkId, StreamId};
 use crate::io::Output;
 use crate::limits::{HELLO_TIMEOUT, HERE_TIMEOUT, LINKS_MAX, READ_WINDOW};
 use crate::settings::Settings;
+use crate::table::Table;
 
 /// What the coordinator says of itself.
 const RELEASE: &str = concat!("coordinator ", env!("CARGO_PKG_VERSION"));
@@ -47,9 +49,9 @@ pub(crate) struct Links {
     windows: Windows,
     /// Offers that are kept; more than the pool can use are released.
     offers_kept: usize,
-    links: BTreeMap<LinkId, Link>,
-    streams: BTreeMap<StreamId, Stream>,
-    by_wire: BTreeMap<(LinkId, WireId), StreamId>,
+    links: Table<LinkId, Link>,
+    streams: Table<StreamId, Stream>,
+    by_wire: Table<(LinkId, WireId), StreamId>,
     /// The epoch is being raised.
     raising: bool,
     /// Numbers of `wake` and `list`.
@@ -78,9 +80,9 @@ impl Links {
             object_life,
             windows: Windows { stream, link },
             offers_kept: settings.pool_size.saturating_mul(2),
-            links: BTreeMap::new(),
-            streams: BTreeMap::new(),
-            by_wire: BTreeMap::new(),
+            links: Table::default(),
+            streams: Table::default(),
+            by_wire: Table::default(),
             raising: false,
             numbers: 0,
             events: VecDeque::new(),
@@ -307,6 +309,12 @@ impl Links {
     /// True if something written to the stream waits for credit.
     pub(crate) fn has_queued(&self, stream: StreamId) -> bool {
         self.streams.get(&stream).is_some_and(|s| !s.queue.is_empty())
+    }
+
+    /// Bytes written to the stream that wait for credit.
+    pub(crate) fn queued(&self, stream: StreamId) -> usize {
+        let bytes = |s: &Stream| s.queue.iter().map(Bytes::len).sum();
+        self.streams.get(&stream).map_or(0, bytes)
     }
 
     /// The stream of this name on this link.

@@ -39,6 +39,25 @@ pub(crate) enum Phase {
     },
 }
 
+impl Phase {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Live => "live",
+            Self::Parked => "parked",
+            Self::Waiting { .. } => "waiting",
+        }
+    }
+}
+
+/// What happens to a stream of a link: the phase it leaves, why, and the phase it enters.
+pub const STREAMS: &[(&str, &str, &str)] = &[
+    ("live", "data", "live"),
+    ("live", "`park` is sent", "parked"),
+    ("parked", "data", "live"),
+    ("waiting", "`adopt` with bytes is sent", "live"),
+    ("waiting", "`adopt` without bytes is sent", "parked"),
+];
+
 /// One stream.
 #[derive(Debug)]
 pub(super) struct Stream {
@@ -100,6 +119,11 @@ impl Stream {
 
     /// The only door between phases.
     pub(super) fn enter(&mut self, phase: Phase) {
+        let (from, to) = (self.phase.name(), phase.name());
+        debug_assert!(
+            STREAMS.iter().any(|&(a, _, b)| (a, b) == (from, to)),
+            "a stream does not go from {from} to {to}"
+        );
         if phase == Phase::Parked {
             self.mark = self.counters.sent;
         }

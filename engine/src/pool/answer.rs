@@ -2,15 +2,18 @@
 //! not (`docs/protocol.md`, section 1.3).
 
 use bytes::{Bytes, BytesMut};
-use pierhead_wire::envelope::{Outcome, data_header, put_outcome, put_version};
+use pierhead_wire::envelope::{Outcome, data_header, outcome_record_len, put_outcome, put_version};
 
 use crate::limits::ANSWER_WHOLE_MAX;
+use crate::pool::pieces::Pieces;
+
+/// Bytes of an answer's version and of a data record's header.
+const HEAD: usize = 6;
 
 /// Data that waits to be passed on, and what is known of its reader.
 #[derive(Debug, Default)]
 pub(crate) struct Answer {
-    pieces: Vec<Bytes>,
-    waiting: usize,
+    waiting: Pieces,
     begun: bool,
     untaken: usize,
 }
@@ -24,22 +27,14 @@ pub(crate) enum Parcel {
 }
 
 impl Answer {
-    /// Adds bytes for the client. Bytes that continue the last piece in memory extend it, so that
-    /// a chunk full of rows is one piece.
-    pub(crate) fn push(&mut self, chunk: &Bytes, bytes: Bytes) {
-        self.waiting += bytes.len();
-        if let Some(last) = self.pieces.last_mut()
-            && let Some(joined) = join(chunk, last, &bytes)
-        {
-            *last = joined;
-            return;
-        }
-        self.pieces.push(bytes);
+    /// Adds bytes for the client, as they came in a chunk.
+    pub(crate) fn push(&mut self, chunk: &Bytes, bytes: &Bytes) {
+        self.waiting.push(chunk, bytes);
     }
 
     /// Bytes held here and, of a stream, not taken by the reader yet.
     pub(crate) fn held(&self) -> usize {
-        self.waiting + self.untaken
+        self.waiting.len() + self.untaken
     }
 
     /// Bytes given to a stream that the reader has not taken yet.
@@ -59,7 +54,7 @@ impl Answer {
 
     /// What to pass on now, if anything: nothing of a small answer, everything of a large one.
     pub(crate) fn flush(&mut self) -> Option<Parcel> {
-        if self.waiting == 0 || (!self.begun && self.waiting <= ANSWER_WHOLE_MAX) {
+        if self.waiting.len() == 0 || (!self.begun && self.waiting.len() <= ANSWER_WHOLE_MAX) {
             return None;
         }
         let first = !self.begun;
@@ -79,40 +74,45 @@ impl Answer {
     }
 
     fn records(&mut self, version: bool, outcome: Option<&Outcome>) -> Vec<Bytes> {
-        let mut out = Vec::with_capacity(self.pieces.len() + 2);
-        let mut head = BytesMut::with_capacity(6);
-        if version {
-            put_version(&mut head);
+        let tail = outcome.map_or(0, outcome_record_len);
+        if self.waiting.is_small() {
+            let mut all = BytesMut::with_capacity(HEAD + self.waiting.len() + tail);
+            self.put_head(&mut all, version);
+            self.waiting.copy_to(&mut all);
+            put_tail(&mut all, outcome);
+            return vec![all.freeze()];
         }
-        if self.waiting > 0 {
-            head.extend_from_slice(&data_header(u32::try_from(self.waiting).unwrap_or(u32::MAX)));
-        }
-        if !head.is_empty() {
-            out.push(head.freeze());
-        }
-        out.append(&mut self.pieces);
-        self.waiting = 0;
-        if let Some(outcome) = outcome {
-            let mut tail = BytesMut::new();
-            put_outcome(&mut tail, outcome);
-            out.push(tail.freeze());
+        let mut head = BytesMut::with_capacity(HEAD);
+        self.put_head(&mut head, version);
+        let mut out = vec![head.freeze()];
+        self.waiting.move_to(&mut out);
+        let mut last = BytesMut::with_capacity(tail);
+        put_tail(&mut last, outcome);
+        if !last.is_empty() {
+            out.push(last.freeze());
         }
         out
+    }
+
+    fn put_head(&self, out: &mut BytesMut, version: bool) {
+        if version {
+            put_version(out);
+        }
+        let length = self.waiting.len();
+        if length > 0 {
+            out.extend_from_slice(&data_header(u32::try_from(length).unwrap_or(u32::MAX)));
+        }
+    }
+}
+
+fn put_tail(out: &mut BytesMut, outcome: Option<&Outcome>) {
+    if let Some(outcome) = outcome {
+        put_outcome(out, outcome);
     }
 }
 
 fn total(bytes: &[Bytes]) -> usize {
     bytes.iter().map(Bytes::len).sum()
-}
-
-/// The slice of `chunk` that covers `a` and then `b`, if they are neighbours in it.
-fn join(chunk: &Bytes, a: &Bytes, b: &Bytes) -> Option<Bytes> {
-    let base = chunk.as_ptr().addr();
-    let start = a.as_ptr().addr().checked_sub(base)?;
-    let end = start.checked_add(a.len())?;
-    let inside = end.checked_add(b.len())? <= chunk.len();
-    let adjacent = b.as_ptr().addr().checked_sub(base)? == end;
-    (inside && adjacent && !a.is_empty()).then(|| chunk.slice(start..end + b.len()))
 }
 
 #[cfg(test)]
@@ -136,25 +136,24 @@ mod tests {
     }
 
     #[test]
-    fn neighbours_become_one_piece() {
+    fn a_small_answer_is_one_piece() {
         let chunk = Bytes::from_static(b"abcdef");
         let mut answer = Answer::default();
-        answer.push(&chunk, chunk.slice(0..2));
-        answer.push(&chunk, chunk.slice(2..4));
-        answer.push(&chunk, chunk.slice(5..6));
-        assert_eq!(answer.pieces, [&b"abcd"[..], b"f"]);
+        answer.push(&chunk, &chunk.slice(0..2));
+        answer.push(&chunk, &chunk.slice(3..6));
         let whole = answer.finish(&Outcome::completed(0, 0));
-        assert_eq!(read(whole), (b"abcdf".to_vec(), 1));
+        assert_eq!(whole.len(), 1);
+        assert_eq!(read(whole), (b"abdef".to_vec(), 1));
     }
 
     #[test]
     fn a_large_answer_becomes_a_stream_and_counts_what_is_not_taken() {
         let chunk = Bytes::from(vec![7; ANSWER_WHOLE_MAX]);
         let mut answer = Answer::default();
-        answer.push(&chunk, chunk.clone());
+        answer.push(&chunk, &chunk);
         assert!(answer.flush().is_none());
         let more = Bytes::from_static(b"x");
-        answer.push(&more, more.clone());
+        answer.push(&more, &more);
         let Some(Parcel::Begin(mut all)) = answer.flush() else { panic!("not begun") };
         assert_eq!(answer.untaken(), ANSWER_WHOLE_MAX + 1 + 6);
         answer.took(ANSWER_WHOLE_MAX);

@@ -28,7 +28,8 @@ impl Budget {
 
     /// Permission to open a session, if the cap and the number of opens in flight allow it.
     pub(crate) fn approve(&mut self) -> Option<Approval> {
-        if self.opening >= OPENS_IN_FLIGHT_MAX || self.opening + self.seated >= self.cap {
+        let approved = if planted!(DoubleApproval) { 0 } else { self.opening };
+        if self.opening >= OPENS_IN_FLIGHT_MAX || approved + self.seated >= self.cap {
             return None;
         }
         self.opening += 1;

@@ -3,7 +3,13 @@
 
 pub(crate) mod answer;
 pub(crate) mod budget;
+pub(crate) mod classes;
 pub(crate) mod client;
 pub(crate) mod health;
+pub(crate) mod ordered;
+pub(crate) mod pieces;
+pub(crate) mod queue;
 pub(crate) mod session;
+pub(crate) mod socket;
 pub(crate) mod timers;
+pub(crate) mod transitions;

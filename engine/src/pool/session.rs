@@ -30,17 +30,20 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use pierhead_wire::envelope::SqlState;
 use pierhead_wire::pg::scan::{Direction, Scanner};
 use pierhead_wire::tunnel::{AgentLife, Counters, StreamId as WireId};
 
 use crate::auth::handshake::{CancelKey, Handshake};
 use crate::database::replies::Replies;
-use crate::database::signs::Signs;
+use crate::database::talk::Talk;
 use crate::database::transaction::Transaction;
 use crate::ids::{ClientId, StreamId};
+use crate::limits::STATEMENTS_PER_SESSION;
 use crate::pool::budget::{Approval, Budget, Seat};
+use crate::pool::classes::ClassId;
 use crate::settings::Way;
+use crate::state::Followed;
+use crate::statements::OnSession;
 use crate::time::Instant;
 
 /// Why a session changes its state.
@@ -71,10 +74,18 @@ pub(crate) enum Why {
     AgentDrains,
     /// A tunnel that is preferred can be used again.
     Fallback,
+    /// A cancel of its last request may still be on its way.
+    Fenced,
     /// The rest of an abandoned request did not come in time, or its cancel proved nothing.
     NotDrained,
     /// Its agent gave it up, or the database closed it.
     Broken,
+    /// Its client asked for nothing more.
+    ClientLeft,
+    /// Its client was silent in a transaction, or its transaction took too long.
+    HeldTooLong,
+    /// Its client does not follow the protocol.
+    ClientWrong,
 }
 
 impl Why {
@@ -86,6 +97,9 @@ impl Why {
             | Self::NotDrained
             | Self::CallerGone
             | Self::OutOfTime
+            | Self::HeldTooLong
+            | Self::ClientWrong
+            | Self::ClientLeft
             | Self::ReaderBehind => true,
             Self::LoggedIn
             | Self::Granted
@@ -99,6 +113,7 @@ impl Why {
             | Self::OfferedAgain
             | Self::AgentDrains
             | Self::Fallback
+            | Self::Fenced
             | Self::Broken
             | Self::IdleTooLong
             | Self::TooOld
@@ -112,34 +127,31 @@ impl Why {
 pub(crate) enum Work {
     /// The client is asked whether it still lives; nothing is sent yet.
     Verifying,
-    /// The request is sent.
-    Exchange(Exchange),
+    /// Something was sent.
+    Talking(Box<Talk>),
 }
 
-/// A request that is running.
-#[derive(Debug)]
-pub(crate) struct Exchange {
-    pub(crate) replies: Replies,
-    /// Position in the stream's bytes at which the request begins.
-    pub(crate) sent_from: u64,
-    /// A reset was sent behind the request.
-    pub(crate) reset_sent: bool,
-    /// State must be cleared whatever the replies show.
-    pub(crate) must_reset: bool,
-    /// What SQL and replies have shown.
-    pub(crate) signs: Signs,
-    /// The first error of the database.
-    pub(crate) error: Option<SqlState>,
-    /// The database announced the session's end.
-    pub(crate) fatal: Option<String>,
-    /// The request ended a transaction of its own: what came before an error may be committed.
-    pub(crate) committed: bool,
-    /// Ready points in the request; more than one means that parts may be committed.
-    pub(crate) segments: usize,
-    /// Something of the replies has come.
-    pub(crate) answered: bool,
-    /// Replies to what was sent ahead of the request, and that its client is not to see.
-    pub(crate) ahead: Option<Replies>,
+/// A cancel that may still hit something on a session.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub(crate) enum Fence {
+    /// There is none.
+    #[default]
+    Open,
+    /// One is to be sent as soon as a slot is free.
+    Wanted,
+    /// One is on its way by a stream of its own.
+    Sent,
+    /// The agent was asked, with this number.
+    Asked(u32),
+    /// One was sent, and nothing tells whether it is over: the session must not be handed on.
+    Unproved,
+}
+
+impl Fence {
+    /// True while a cancel may be on its way.
+    pub(crate) fn may_hit(self) -> bool {
+        matches!(self, Self::Sent | Self::Asked(_))
+    }
 }
 
 /// Clearing a session's state.
@@ -149,6 +161,18 @@ pub(crate) struct Reset {
     /// The replies are those to a reset that was sent behind a request which then ended inside a
     /// transaction block: they do not count.
     pub(crate) void: bool,
+}
+
+/// What a lease leaves behind.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct After {
+    pub(crate) transaction: Transaction,
+    /// State must be cleared.
+    pub(crate) must_reset: bool,
+    /// A reset was sent behind the last request.
+    pub(crate) reset_sent: bool,
+    /// Something was done that nothing clears.
+    pub(crate) indelible: bool,
 }
 
 /// How an agent names a session whose link is lost.
@@ -181,15 +205,13 @@ pub(crate) enum State {
         seat: Seat,
         reset: Reset,
     },
-    /// Its client left in the middle of a request: what runs is cancelled, and the rest of the
-    /// answer read.
+    /// No client holds it: what runs is cancelled, the rest of the answer read, and the end of a
+    /// cancel awaited.
     Draining {
         seat: Seat,
-        exchange: Exchange,
-        /// The cancel that may still hit something.
-        fence: Option<u32>,
+        talk: Box<Talk>,
         /// The last ready point was reached.
-        done: Option<Transaction>,
+        after: Option<After>,
     },
     /// Its agent holds it.
     Parked {
@@ -274,6 +296,19 @@ pub(crate) struct Session {
     pub(crate) purge: bool,
     pub(crate) parameters: BTreeMap<String, String>,
     pub(crate) cancel_key: Option<CancelKey>,
+    /// Whose share of the pool it is counted in, and since when.
+    pub(crate) booked: Option<(ClassId, Instant)>,
+    /// What is prepared on it.
+    pub(crate) statements: OnSession,
+    /// A client may have left an unnamed statement on it.
+    pub(crate) unnamed: bool,
+    /// What it is set to, beyond its own defaults.
+    pub(crate) applied: Followed,
+    pub(crate) fence: Fence,
+    /// Sockets that are closed when the cancel is over that they asked for.
+    pub(crate) cancellers: Vec<ClientId>,
+    /// Bytes of those written that the transport has taken.
+    pub(crate) taken: u64,
 }
 
 impl fmt::Debug for CancelKey {
@@ -298,6 +333,13 @@ impl Session {
             purge: false,
             parameters: BTreeMap::new(),
             cancel_key: None,
+            booked: None,
+            statements: OnSession::new(STATEMENTS_PER_SESSION),
+            unnamed: false,
+            applied: Followed::default(),
+            fence: Fence::Open,
+            cancellers: Vec::new(),
+            taken: 0,
         }
     }
 
@@ -322,6 +364,13 @@ impl Session {
             purge: true,
             parameters: BTreeMap::new(),
             cancel_key: None,
+            booked: None,
+            statements: OnSession::new(STATEMENTS_PER_SESSION),
+            unnamed: false,
+            applied: Followed::default(),
+            fence: Fence::Open,
+            cancellers: Vec::new(),
+            taken: 0,
         }
     }
 
@@ -341,18 +390,39 @@ impl Session {
         }
     }
 
-    /// The request that is running, to be taken along to another state, if it is `wanted`;
-    /// otherwise it stays.
-    pub(crate) fn take_exchange_if(
-        &mut self,
-        wanted: impl FnOnce(&Exchange) -> bool,
-    ) -> Option<Exchange> {
-        let State::Leased { work, .. } = &mut self.state else { return None };
-        if !matches!(work, Work::Exchange(exchange) if wanted(exchange)) {
+    /// What is being said on it, if it is leased.
+    pub(crate) fn talk(&self) -> Option<&Talk> {
+        let State::Leased { work: Work::Talking(talk), .. } = &self.state else { return None };
+        Some(talk)
+    }
+
+    pub(crate) fn talk_mut(&mut self) -> Option<&mut Talk> {
+        let State::Leased { work: Work::Talking(talk), .. } = &mut self.state else { return None };
+        Some(talk)
+    }
+
+    /// What is being said on it, whether a client holds it or not.
+    pub(crate) fn any_talk_mut(&mut self) -> Option<&mut Talk> {
+        let (State::Leased { work: Work::Talking(talk), .. } | State::Draining { talk, .. }) =
+            &mut self.state
+        else {
             return None;
+        };
+        Some(talk)
+    }
+
+    /// What was taken by [`Session::take_talk`] goes on.
+    pub(crate) fn put_talk(&mut self, talk: Box<Talk>) {
+        if let State::Leased { work, .. } = &mut self.state {
+            *work = Work::Talking(talk);
         }
+    }
+
+    /// What is being said, to be taken along to another state; nothing if nothing is.
+    pub(crate) fn take_talk(&mut self) -> Option<Box<Talk>> {
+        let State::Leased { work, .. } = &mut self.state else { return None };
         match std::mem::replace(work, Work::Verifying) {
-            Work::Exchange(exchange) => Some(exchange),
+            Work::Talking(talk) => Some(talk),
             Work::Verifying => None,
         }
     }
@@ -387,11 +457,8 @@ impl Session {
 
     /// True while a request may be running in the database.
     pub(crate) fn is_busy(&self) -> bool {
-        matches!(
-            self.state,
-            State::Leased { work: Work::Exchange(_), .. }
-                | State::Draining { .. }
-                | State::Resetting { .. }
-        )
+        let silent = self.talk().is_some_and(Talk::is_quiet);
+        let leased = matches!(self.state, State::Leased { work: Work::Talking(_), .. });
+        leased && !silent || matches!(self.state, State::Draining { .. } | State::Resetting { .. })
     }
 }

@@ -71,14 +71,22 @@ fn a_request_that_cannot_be_cancelled_in_time_ends_with_its_session() {
 }
 
 #[test]
-fn with_a_reset_behind_it_the_request_is_cancelled_by_ending_its_session() {
+fn a_reset_that_the_cancel_may_have_hit_is_done_once_more() {
     let mut story = Story::with(|s| s.reset = ResetPolicy::Always);
     story.dials(1, 1, &[]);
     let client = story.asks("select pg_sleep(60)");
-    story.logs_in(1, 1);
+    let stream = story.logs_in(1, 1);
     story.heard(1);
     story.happens(Input::ClientGone { client });
-    assert_eq!(kinds(&story.heard(1)), ["reset"], "what runs must not run on");
+    let heard = story.heard(1);
+    let [Frame::Cancel(cancel)] = &heard[..] else { unreachable!("{:?}", kinds(&heard)) };
+    let request = cancel.request;
+    story.says(1, stream, b"C\0\0\0\x0dSELECT 1\0Z\0\0\0\x05I");
+    story.tells(1, &[answer(stream, request, true)]);
+    assert_eq!(story.status().draining, 1, "the reset's answer is to come");
+    story.says(1, stream, CANCELLED);
+    assert!(data(&story.heard(1), stream).ends_with(b"DISCARD ALL\0"));
+    assert_eq!(story.status().resetting, 1);
 }
 
 #[test]

@@ -107,6 +107,9 @@ impl Story {
                 | Output::Grant { .. }
                 | Output::CloseStream { .. }
                 | Output::Probe { .. }
+                | Output::WriteSocket { .. }
+                | Output::GrantSocket { .. }
+                | Output::CloseSocket { .. }
                 | Output::Log(_) => {}
             }
         }
@@ -128,7 +131,11 @@ impl Story {
             options: Options::default(),
             protocol: protocol.freeze(),
         };
-        self.happens(Input::ClientOpened { client, request: request.encode().freeze() });
+        self.happens(Input::ClientOpened {
+            client,
+            request: request.encode().freeze(),
+            lease: None,
+        });
         client
     }
 

@@ -1,25 +1,34 @@
 //! Granting sessions to waiters, sending requests, taking sessions back.
 
-use std::collections::VecDeque;
-
 use crate::core::Engine;
-use crate::database::replies::{Expect, Replies};
+use crate::database::talk::Talk;
 use crate::ids::{ClientId, SessionId};
 use crate::io::{Level, Output};
 use crate::limits::{PARK_AFTER, PROBE_EVERY, PROBE_TIMEOUT, PROBE_WAITER_AFTER, READ_WINDOW};
-use crate::pool::client::Place;
-use crate::pool::session::{Exchange, State, Why, Work};
+use crate::pool::client::{Kind, Place};
+use crate::pool::session::{State, Why, Work};
 use crate::pool::timers::Target;
-use crate::settings::{ResetPolicy, Way};
+use crate::settings::Way;
 use crate::time::Reason;
 
 impl Engine {
-    /// Gives idle sessions to waiters, first come first served, and opens more for the rest.
+    /// Gives idle sessions to waiters, in the order of [`crate::pool::queue`], and opens more for
+    /// the rest.
     pub(super) fn serve(&mut self) {
-        while let Some(&client) = self.waiters.front() {
+        while self.waiters.peek().is_some() {
             let Some(session) = self.take_idle() else { break };
-            self.waiters.pop_front();
+            let Some((_, client)) = self.waiters.pop() else {
+                self.idle.push(session);
+                break;
+            };
             self.grant(session, client);
+        }
+        for id in std::mem::take(&mut self.newly_queued) {
+            let waits = self.clients.get(&id).is_some_and(|c| c.place == Place::Waiting);
+            if waits {
+                let wait_until = self.now + self.settings.wait_timeout;
+                self.timers.set(Target::Client(id), Reason::WaiterDeadline, wait_until);
+            }
         }
         self.open_for_waiters();
     }
@@ -40,24 +49,46 @@ impl Engine {
     }
 
     fn grant(&mut self, session: SessionId, id: ClientId) {
+        let now = self.now;
         let Some(client) = self.clients.get_mut(&id) else { return };
         client.place = Place::Running(session);
-        client.granted = Some(self.now);
-        let silent = self.now.since(client.alive_at);
+        client.granted = Some(now);
+        let (class, waited) = (client.class, now.since(client.arrived));
+        let holder = client.exchange().and_then(|e| e.lease).unwrap_or(id);
+        let silent = client.exchange().map(|e| now.since(e.alive_at));
+        if holder != id
+            && let Some(lease) = self.clients.get_mut(&holder)
+        {
+            lease.place = Place::Running(session);
+            lease.granted = Some(now);
+        }
+        self.waiters.granted(class);
+        self.accounts.waited(class, waited);
+        if let Some(session) = self.sessions.get_mut(&session) {
+            session.booked = Some((class, now));
+        }
         self.timers.clear(Target::Session(session), Reason::IdleTimeout);
         self.timers.clear(Target::Session(session), Reason::Park);
         self.timers.clear(Target::Client(id), Reason::WaiterDeadline);
-        self.enter(session, Why::Granted, |seat| State::Leased {
-            seat,
-            client: id,
-            work: Work::Verifying,
-        });
-        if silent >= PROBE_WAITER_AFTER {
-            self.timers.set(Target::Client(id), Reason::Probe, self.now + PROBE_TIMEOUT);
-            self.outputs.push_back(Output::Probe { client: id });
-        } else {
-            self.send(session, id);
+        let work = Work::Verifying;
+        self.enter(session, Why::Granted, |seat| State::Leased { seat, client: holder, work });
+        match silent {
+            Some(silent) if silent >= PROBE_WAITER_AFTER => {
+                self.timers.set(Target::Client(id), Reason::Probe, now + PROBE_TIMEOUT);
+                self.outputs.push_back(Output::Probe { client: id });
+            }
+            Some(_) => self.send(session, id),
+            None => self.socket_granted(session, id),
         }
+    }
+
+    /// A session has no holder any more: its class is charged for the time.
+    pub(super) fn book_lease(&mut self, id: SessionId) {
+        let Some(session) = self.sessions.get_mut(&id) else { return };
+        let Some((class, since)) = session.booked.take() else { return };
+        let took = self.now.since(since);
+        self.waiters.released(class, took);
+        self.accounts.leased(class, took);
     }
 
     pub(super) fn is_verifying(&self, session: SessionId) -> bool {
@@ -71,51 +102,23 @@ impl Engine {
         if !self.is_verifying(session) {
             return;
         }
-        if let Some(client) = self.sessions.get(&session).and_then(|s| s.client()) {
+        if let Some(client) = self.served(session) {
             self.send(session, client);
         }
     }
 
-    /// Sends a request, with the reset behind it if it is known to be needed.
-    fn send(&mut self, session_id: SessionId, id: ClientId) {
-        let Some(client) = self.clients.get(&id) else { return };
+    /// Sends an exchange's request.
+    pub(super) fn send(&mut self, session_id: SessionId, id: ClientId) {
         let Some(session) = self.sessions.get_mut(&session_id) else { return };
-        let signs = client.plan.signs;
-        let must_reset = self.settings.reset == ResetPolicy::Always || client.reset || signs.state;
-        // COPY would swallow it, and what no reset clears needs none.
-        let reset_sent = must_reset && !signs.copy_in && !signs.indelible && !skip_reset();
-        let expects: VecDeque<Expect> = client.plan.expects.clone();
-        let segments =
-            expects.iter().filter(|e| matches!(e, Expect::Sync | Expect::Query { .. })).count();
-        let purge = std::mem::take(&mut session.purge) && !skip_purge();
-        let ahead = purge.then(|| Replies::to_queries(1));
-        let sent_from = session.written;
-        if let State::Leased { work, .. } = session.state_mut() {
-            *work = Work::Exchange(Exchange {
-                replies: Replies::new(expects),
-                sent_from,
-                reset_sent,
-                must_reset,
-                signs,
-                error: None,
-                fatal: None,
-                segments,
-                committed: false,
-                answered: false,
-                ahead,
-            });
-        }
-        let mut bytes = Vec::with_capacity(3);
-        if purge {
-            bytes.push(super::reset::deallocate_all());
-        }
-        bytes.push(client.plan.bytes.clone());
-        if reset_sent {
-            bytes.push(super::reset::discard_all());
+        let written = session.written;
+        let State::Leased { work, .. } = session.state_mut() else { return };
+        match work {
+            Work::Verifying => *work = Work::Talking(Box::new(Talk::from(written))),
+            Work::Talking(talk) => talk.begin_request(written),
         }
         self.timers.set(Target::Client(id), Reason::Probe, self.now + PROBE_EVERY);
         self.counters.sent += 1;
-        self.write_session(session_id, bytes);
+        self.write_exchange(session_id, id);
     }
 
     /// The session is clean: it waits for its next client.
@@ -172,18 +175,23 @@ impl Engine {
         let Some(client) = self.clients.get_mut(&id) else { return };
         client.place = Place::Waiting;
         client.granted = None;
+        let class = client.class;
+        if let Kind::Exchange(exchange) = &mut client.kind {
+            exchange.speaker.clear(&mut self.library.interned);
+        }
         self.timers.clear(Target::Client(id), Reason::Probe);
+        if planted!(LostWaiter) {
+            return;
+        }
         let wait_until = self.now + self.settings.wait_timeout;
         self.timers.set(Target::Client(id), Reason::WaiterDeadline, wait_until);
-        // Clients are numbered in the order in which they came.
-        let place = self.waiters.partition_point(|&other| other < id);
-        self.waiters.insert(place, id);
+        self.waiters.put_back(class, id);
     }
 
     /// Lets the shell read on, so that what it may still read and what the client has not taken
     /// stay within one window.
     pub(super) fn grant_reads(&mut self, id: SessionId) {
-        let Some(session) = self.sessions.get_mut(&id) else { return };
+        let Some(session) = self.sessions.get(&id) else { return };
         let least = match session.way {
             // Links collect what they are given.
             Way::Agent => 1,
@@ -191,32 +199,16 @@ impl Engine {
             Way::Direct => READ_WINDOW / 4,
             Way::Cloudflared => return,
         };
-        let client = session.client().and_then(|c| self.clients.get(&c));
-        let untaken = client.map_or(0, |c| c.answer.untaken());
+        let holder = session.client();
+        let mut untaken = holder.map_or(0, |holder| self.untaken(holder));
+        if planted!(UnboundedBuffer) {
+            untaken = 0;
+        }
+        let Some(session) = self.sessions.get_mut(&id) else { return };
         let bytes = session.owed.saturating_sub(untaken);
         if bytes >= least && session.connected {
             session.owed -= bytes;
             self.grant_session(id, bytes);
         }
     }
-}
-
-#[cfg(sabotage)]
-fn skip_reset() -> bool {
-    crate::sabotage::active(crate::sabotage::Bug::SkipReset)
-}
-
-#[cfg(not(sabotage))]
-const fn skip_reset() -> bool {
-    false
-}
-
-#[cfg(sabotage)]
-fn skip_purge() -> bool {
-    crate::sabotage::active(crate::sabotage::Bug::StaleStatement)
-}
-
-#[cfg(not(sabotage))]
-const fn skip_purge() -> bool {
-    false
 }

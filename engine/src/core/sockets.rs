@@ -1,0 +1,410 @@
+//! Sockets: clients that speak the database's own protocol, for as long as they like.
+
+use bytes::Bytes;
+use pierhead_wire::pg::scan::Piece;
+use pierhead_wire::pg::tag::frontend as tag;
+
+use crate::core::Engine;
+use crate::core::forward::make_ready;
+use crate::database::outgoing::Outgoing;
+use crate::database::talk::Talk;
+use crate::database::transaction::Transaction;
+use crate::failure::Failure;
+use crate::ids::{ClientId, SessionId};
+use crate::io::{Mode, Output, Terms};
+use crate::limits::{
+    ANSWER_UNTAKEN_MAX, CLIENT_WINDOW, FORWARD_EARLY, LEASE_TURNS, REQUEST_BYTES_BUDGET,
+    SOCKETS_MAX,
+};
+use crate::pool::client::{Client, Kind, Place};
+use crate::pool::session::{After, Fence, State, Why, Work};
+use crate::pool::socket::{Socket, Stage};
+use crate::settings::ResetPolicy;
+use crate::sql::Sign;
+
+impl Engine {
+    pub(super) fn socket_opened(&mut self, id: ClientId, terms: &Terms) {
+        if self.clients.contains_key(&id) {
+            return;
+        }
+        self.counters.sockets += 1;
+        let class = self.enter_class(&terms.class);
+        let client = Client {
+            place: Place::Resting,
+            class,
+            caller: None,
+            arrived: self.now,
+            granted: None,
+            kind: Kind::Socket(Box::new(Socket::new(terms.mode, self.now))),
+        };
+        self.clients.insert(id, client);
+        self.sockets += 1;
+        if self.sockets > SOCKETS_MAX || self.settings.allowance.lacks(CLIENT_WINDOW) {
+            let failure = Failure::TooManySockets { sockets: self.sockets };
+            return self.kill_socket(id, &failure, Why::ClientWrong);
+        }
+        self.arm_socket(id);
+        self.grant_socket(id);
+    }
+
+    pub(super) fn socket_data(&mut self, id: ClientId, bytes: Bytes) {
+        let now = self.now;
+        let Some(Kind::Socket(socket)) = self.clients.get_mut(&id).map(|c| &mut c.kind) else {
+            return;
+        };
+        socket.active_at = now;
+        if !socket.used_credit(bytes.len()) {
+            return self.break_socket(id, "more bytes than were granted");
+        }
+        match &mut socket.stage {
+            Stage::StartUp(buffer) => {
+                buffer.extend_from_slice(&bytes);
+                self.read_start_up(id);
+            }
+            Stage::Greeting | Stage::Open => self.socket_says(id, bytes),
+            Stage::Cancelling => {}
+        }
+        self.grant_socket(id);
+    }
+
+    /// Messages of a client that has started.
+    pub(super) fn socket_says(&mut self, id: ClientId, bytes: Bytes) {
+        let Some(Kind::Socket(socket)) = self.clients.get_mut(&id).map(|c| &mut c.kind) else {
+            return;
+        };
+        if let Err(error) = socket.receive(bytes) {
+            return self.break_socket(id, &error);
+        }
+        self.drive_socket(id);
+        self.count_inbox(id);
+    }
+
+    /// Keeps the budgets true to what a socket's client has sent and no session got, and to what it
+    /// has prepared and set.
+    pub(super) fn count_inbox(&mut self, id: ClientId) {
+        let Some(Kind::Socket(socket)) = self.clients.get_mut(&id).map(|c| &mut c.kind) else {
+            return;
+        };
+        let now = (socket.inbox_bytes(), socket.state_bytes());
+        let before = std::mem::replace(&mut socket.counted, now);
+        self.request_bytes = (self.request_bytes + now.0).saturating_sub(before.0);
+        self.client_bytes = (self.client_bytes + now.1).saturating_sub(before.1);
+    }
+
+    /// Does what a socket's client wants next, as far as it can be done now.
+    pub(super) fn drive_socket(&mut self, id: ClientId) {
+        let Some(client) = self.clients.get_mut(&id) else { return };
+        let place = client.place;
+        let Kind::Socket(socket) = &mut client.kind else { return };
+        if !matches!(socket.stage, Stage::Open) {
+            return;
+        }
+        if socket.skips {
+            self.skip_to_sync(id);
+            return self.requeue_socket_if_it_wants(id);
+        }
+        match place {
+            Place::Running(_) => self.forward_socket(id),
+            Place::Resting => self.requeue_socket_if_it_wants(id),
+            Place::Waiting | Place::Reading => {}
+        }
+    }
+
+    /// A resting socket that asks for something waits for a session.
+    fn requeue_socket_if_it_wants(&mut self, id: ClientId) {
+        let now = self.now;
+        self.answer_prepared(id);
+        let Some(client) = self.clients.get_mut(&id) else { return };
+        let resting = client.place == Place::Resting;
+        let Kind::Socket(socket) = &mut client.kind else { return };
+        if !resting || (socket.wants == 0 && socket.inbox_bytes() < FORWARD_EARLY) {
+            return self.arm_socket(id);
+        }
+        if matches!(socket.peek(), Some(Piece::Message(m)) if m.tag == tag::TERMINATE) {
+            return self.socket_left(id);
+        }
+        client.arrived = now;
+        match self.check_room() {
+            Ok(()) => self.queue(id),
+            Err(failure) => self.refuse_socket(id, &failure),
+        }
+    }
+
+    /// A socket's client has a session.
+    pub(super) fn socket_granted(&mut self, session_id: SessionId, id: ClientId) {
+        let now = self.now;
+        let Some(client) = self.clients.get_mut(&id) else { return };
+        let Kind::Socket(socket) = &mut client.kind else { return };
+        let Some(session) = self.sessions.get_mut(&session_id) else { return };
+        let mut talk = Box::new(Talk::from(session.written));
+        let mut out = Outgoing::default();
+        if socket.mode == Mode::Session {
+            talk.must_reset = true;
+        }
+        let sets = make_ready(session, &socket.settings, &mut talk, &mut out);
+        talk.trying = socket.untried && sets;
+        socket.untried &= talk.trying;
+        socket.turns = 0;
+        // What another session ran, before it was lost, does not count.
+        socket.query_until = None;
+        let limit = self.settings.transaction_timeout;
+        socket.transaction_until = (limit.0 > 0).then(|| now + limit);
+        if let State::Leased { work, .. } = session.state_mut() {
+            *work = Work::Talking(talk);
+        }
+        let bytes = out.take();
+        if !bytes.is_empty() {
+            self.write_session(session_id, bytes);
+        }
+        self.forward_socket(id);
+    }
+
+    /// What was sent ahead of a socket's messages was answered.
+    pub(super) fn socket_prepared(&mut self, session_id: SessionId, id: ClientId) {
+        let Some(session) = self.sessions.get_mut(&session_id) else { return };
+        let Some(talk) = session.talk_mut() else { return };
+        if !talk.trying {
+            let transaction = talk.transaction;
+            self.note_changes(session_id, id, transaction);
+            return self.socket_goes_on(session_id, id, transaction);
+        }
+        if !talk.replies.is_empty() {
+            return;
+        }
+        talk.trying = false;
+        let refused = talk.not_set.take();
+        let Some(Kind::Socket(socket)) = self.clients.get_mut(&id).map(|c| &mut c.kind) else {
+            return;
+        };
+        match refused {
+            None => {
+                socket.untried = false;
+                self.forward_socket(id);
+            }
+            Some(error) => {
+                // The text was one transaction, so nothing of it holds.
+                session.applied = crate::state::Followed::default();
+                if let Some(talk) = session.talk_mut() {
+                    talk.must_reset = true;
+                }
+                socket.say(error.raw);
+                self.close_socket(id, Why::ClientWrong);
+            }
+        }
+    }
+
+    /// A ready point of a socket's client.
+    pub(super) fn socket_ready(
+        &mut self,
+        session_id: SessionId,
+        id: ClientId,
+        transaction: Transaction,
+    ) {
+        let now = self.now;
+        let Some(session) = self.sessions.get_mut(&session_id) else { return };
+        if session.fence == Fence::Wanted {
+            // What it was meant for is answered.
+            self.forget_wanted_cancel(session_id);
+        }
+        let Some(talk) = self.sessions.get_mut(&session_id).and_then(|s| s.talk_mut()) else {
+            return;
+        };
+        let quiet = talk.is_quiet();
+        let mut again = Outgoing::default();
+        let restores = talk.make_again(&mut again);
+        let Some(Kind::Socket(socket)) = self.clients.get_mut(&id).map(|c| &mut c.kind) else {
+            return;
+        };
+        socket.turns += 1;
+        socket.active_at = now;
+        if quiet {
+            socket.query_until = None;
+            socket.cancelled_by_time = false;
+        }
+        self.note_changes(session_id, id, transaction);
+        if restores {
+            return self.write_session(session_id, again.take());
+        }
+        self.socket_goes_on(session_id, id, transaction);
+    }
+
+    /// Settings that were committed follow the client; what cannot be followed keeps the session.
+    fn note_changes(&mut self, session_id: SessionId, id: ClientId, transaction: Transaction) {
+        let Some(session) = self.sessions.get_mut(&session_id) else { return };
+        let Some(talk) = session.talk_mut() else { return };
+        let changes = talk.effects.take_changes();
+        let mut sign = talk.effects.sign();
+        let Some(Kind::Socket(socket)) = self.clients.get_mut(&id).map(|c| &mut c.kind) else {
+            return;
+        };
+        if socket.mode == Mode::Transaction && !changes.is_empty() {
+            // A reset leads the client back to what it set at its start; the session, which does not
+            // know, to its own defaults.
+            let wanted = socket.settings.after_with(&socket.start_settings, &changes);
+            match (wanted, session.applied.after(&changes)) {
+                (Ok(wanted), Ok(applied)) => {
+                    socket.settings = wanted;
+                    session.applied = applied;
+                }
+                (Err(_), _) | (_, Err(_)) => sign = sign.or(Some(Sign::Set)),
+            }
+        }
+        if let Some(sign) = sign.filter(|_| transaction == Transaction::None) {
+            self.pin_socket(id, sign.name());
+        }
+    }
+
+    /// What comes after a ready point of a socket's client.
+    fn socket_goes_on(&mut self, session_id: SessionId, id: ClientId, transaction: Transaction) {
+        let now = self.now;
+        let Some(session) = self.sessions.get_mut(&session_id) else { return };
+        let Some(talk) = session.talk_mut() else { return };
+        let quiet = talk.is_quiet() || planted!(ReleaseBeforeLastSync);
+        let fatal = talk.fatal.is_some();
+        let Some(Kind::Socket(socket)) = self.clients.get_mut(&id).map(|c| &mut c.kind) else {
+            return;
+        };
+        if transaction != Transaction::None {
+            return self.forward_socket(id);
+        }
+        let limit = self.settings.transaction_timeout;
+        socket.transaction_until = (limit.0 > 0).then(|| now + limit);
+        let wants = socket.wants > 0 || socket.inbox_bytes() >= FORWARD_EARLY;
+        let may_stay = socket.turns < LEASE_TURNS || self.waiters.is_empty();
+        if let Some(at) = self.cleared.iter().position(|&s| s == session_id) {
+            self.cleared.swap_remove(at);
+            self.unpin_socket(id);
+        }
+        let stays = self.keeps_session(id);
+        if fatal || !quiet || stays || (wants && may_stay) {
+            return self.forward_socket(id);
+        }
+        self.release_socket(session_id, id);
+        self.drive_socket(id);
+    }
+
+    /// True if a socket keeps its session between transactions.
+    fn keeps_session(&self, id: ClientId) -> bool {
+        let socket = self.clients.get(&id).and_then(Client::socket);
+        socket.is_some_and(|s| s.pinned.is_some())
+    }
+
+    /// A socket's transaction is over, and its session free for others.
+    fn release_socket(&mut self, session_id: SessionId, id: ClientId) {
+        if let Some(client) = self.clients.get_mut(&id) {
+            client.place = Place::Resting;
+            if let Kind::Socket(socket) = &mut client.kind {
+                socket.transaction_until = None;
+            }
+        }
+        self.flush_socket(id);
+        self.lease_over(session_id);
+        self.arm_socket(id);
+    }
+
+    /// The holder of a session has no more use for it, and nothing is on its way.
+    pub(super) fn lease_over(&mut self, id: SessionId) {
+        let Some(session) = self.sessions.get_mut(&id) else { return };
+        self.cleared.retain(|&other| other != id);
+        self.stalled.remove(&id);
+        let Some(talk) = session.talk() else {
+            return self.release(id, Why::NotSent);
+        };
+        let unnamed = talk.unnamed_used;
+        let after = After {
+            transaction: talk.transaction,
+            must_reset: talk.must_reset
+                || talk.effects.sign().is_some()
+                || self.settings.reset == ResetPolicy::Always,
+            reset_sent: talk.reset_sent,
+            indelible: talk.effects.indelible,
+        };
+        session.unnamed |= unnamed;
+        match session.fence {
+            Fence::Sent | Fence::Asked(_) if planted!(CancelNotFenced) => self.clean_up(id, after),
+            Fence::Open => self.clean_up(id, after),
+            Fence::Wanted => {
+                self.forget_wanted_cancel(id);
+                self.clean_up(id, after);
+            }
+            Fence::Sent | Fence::Asked(_) => {
+                let Some(talk) = session.take_talk() else { return };
+                self.await_fence(id, talk, after);
+            }
+            Fence::Unproved => self.end(id, Why::Fenced),
+        }
+    }
+
+    /// The session stays with its client beyond its transactions.
+    pub(super) fn pin_socket(&mut self, id: ClientId, why: &'static str) {
+        let Some(socket) = self.clients.get_mut(&id).and_then(Client::socket_mut) else { return };
+        if socket.pinned.is_none() {
+            socket.pinned = Some(why);
+            self.pinned += 1;
+            self.counters.pins += 1;
+        }
+    }
+
+    fn unpin_socket(&mut self, id: ClientId) {
+        let Some(socket) = self.clients.get_mut(&id).and_then(Client::socket_mut) else { return };
+        if socket.mode == Mode::Transaction && socket.pinned.take().is_some() {
+            self.pinned = self.pinned.saturating_sub(1);
+        }
+        let session = self.clients.get(&id).and_then(Client::session);
+        if let Some(talk) = session.and_then(|s| self.sessions.get_mut(&s)?.talk_mut()) {
+            talk.effects.cleared();
+        }
+    }
+
+    /// Gives a socket's client what there is for it.
+    pub(super) fn flush_socket(&mut self, id: ClientId) {
+        let Some(Kind::Socket(socket)) = self.clients.get_mut(&id).map(|c| &mut c.kind) else {
+            return;
+        };
+        let bytes = socket.take_out();
+        if bytes.is_empty() {
+            return;
+        }
+        let untaken = socket.untaken();
+        self.write_client(id, bytes);
+        if untaken > ANSWER_UNTAKEN_MAX && !self.is_held_back(id) {
+            return self.drop_answer(id, &Failure::ReaderTooSlow { held: untaken });
+        }
+        self.shed_answers();
+    }
+
+    /// Queues bytes for a socket, joined with what is queued for it already.
+    pub(super) fn write_client(&mut self, id: ClientId, bytes: Vec<Bytes>) {
+        for output in self.outputs.iter_mut().rev() {
+            if let Output::WriteSocket { client, bytes: queued } = output
+                && *client == id
+            {
+                queued.extend(bytes);
+                return;
+            }
+        }
+        self.outputs.push_back(Output::WriteSocket { client: id, bytes });
+    }
+
+    /// Lets the shell read on from a socket's client.
+    pub(super) fn grant_socket(&mut self, id: ClientId) {
+        let spent =
+            self.request_bytes > REQUEST_BYTES_BUDGET || self.settings.allowance.is_exceeded();
+        let Some(client) = self.clients.get_mut(&id) else { return };
+        let holds = client.session().is_some();
+        let Kind::Socket(socket) = &mut client.kind else { return };
+        if spent && !holds {
+            // It is asked for more when there is room again; who holds a session may finish.
+            self.starved.insert(id);
+            return;
+        }
+        if self.request_bytes.saturating_add(socket.missing()) > REQUEST_BYTES_BUDGET {
+            return self.kill_socket(id, &Failure::RequestsTooLarge, Why::ClientWrong);
+        }
+        let bytes = socket.owed_credit(CLIENT_WINDOW);
+        if bytes > 0 {
+            socket.granted_credit(bytes);
+            self.outputs.push_back(Output::GrantSocket { client: id, bytes });
+        }
+    }
+}

@@ -1,0 +1,148 @@
+//! Bytes on their way to a client, in as few pieces as is cheap: neighbours in one chunk are one
+//! piece, and few bytes are copied together.
+
+use std::ops::Range;
+
+use bytes::{BufMut, Bytes, BytesMut};
+
+use crate::limits::ANSWER_JOINED_MAX;
+
+/// Bytes that wait to be passed on.
+#[derive(Debug, Default)]
+pub(crate) struct Pieces {
+    list: Vec<Bytes>,
+    /// What came last, behind the list: neighbours in one chunk, not cut out of it yet.
+    run: Option<Run>,
+    total: usize,
+}
+
+/// A part of a chunk.
+#[derive(Debug)]
+struct Run {
+    chunk: Bytes,
+    part: Range<usize>,
+}
+
+impl Pieces {
+    /// Adds bytes that came in a chunk, or elsewhere. Those that continue the last ones in memory
+    /// extend their piece, so that a chunk full of rows is one.
+    pub(crate) fn push(&mut self, chunk: &Bytes, bytes: &Bytes) {
+        let Some(part) = part_of(chunk, bytes) else { return self.add(bytes.clone()) };
+        self.total += bytes.len();
+        match &mut self.run {
+            Some(run) if run.part.end == part.start && same(&run.chunk, chunk) => {
+                run.part.end = part.end;
+            }
+            _ => {
+                self.close_run();
+                self.run = Some(Run { chunk: chunk.clone(), part });
+            }
+        }
+    }
+
+    /// Adds bytes that are made here.
+    pub(crate) fn add(&mut self, bytes: Bytes) {
+        self.total += bytes.len();
+        self.close_run();
+        self.list.push(bytes);
+    }
+
+    /// Bytes in all.
+    pub(crate) fn len(&self) -> usize {
+        self.total
+    }
+
+    /// True if there are so few that copying them is cheaper than passing pieces on.
+    pub(crate) fn is_small(&self) -> bool {
+        self.total <= ANSWER_JOINED_MAX
+    }
+
+    /// Everything, with nothing before and behind it.
+    pub(crate) fn take(&mut self) -> Vec<Bytes> {
+        let several = self.list.len() + usize::from(self.run.is_some()) > 1;
+        if several && self.is_small() {
+            let mut all = BytesMut::with_capacity(self.total);
+            self.copy_to(&mut all);
+            return vec![all.freeze()];
+        }
+        let mut all = Vec::new();
+        self.move_to(&mut all);
+        all
+    }
+
+    /// Copies everything, which is gone then.
+    pub(crate) fn copy_to(&mut self, out: &mut BytesMut) {
+        for piece in self.list.drain(..) {
+            out.put_slice(&piece);
+        }
+        if let Some(Run { chunk, part }) = self.run.take() {
+            out.put_slice(chunk.get(part).unwrap_or_default());
+        }
+        // Idle clients cost no more than they must.
+        *self = Self::default();
+    }
+
+    /// Hands everything over as it is.
+    pub(crate) fn move_to(&mut self, out: &mut Vec<Bytes>) {
+        self.close_run();
+        if out.is_empty() {
+            *out = std::mem::take(&mut self.list);
+        } else {
+            out.append(&mut self.list);
+        }
+        *self = Self::default();
+    }
+
+    fn close_run(&mut self) {
+        if let Some(Run { chunk, part }) = self.run.take() {
+            self.list.push(chunk.slice(part));
+        }
+    }
+}
+
+/// Where in `chunk` the bytes lie, if they are a part of it.
+fn part_of(chunk: &Bytes, bytes: &Bytes) -> Option<Range<usize>> {
+    let start = bytes.as_ptr().addr().checked_sub(chunk.as_ptr().addr())?;
+    let end = start.checked_add(bytes.len())?;
+    (end <= chunk.len() && start < end).then_some(start..end)
+}
+
+/// True if both are the same bytes in memory.
+fn same(a: &Bytes, b: &Bytes) -> bool {
+    a.as_ptr() == b.as_ptr() && a.len() == b.len()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn few_bytes_become_one_piece() {
+        let chunk = Bytes::from_static(b"abcdef");
+        let mut pieces = Pieces::default();
+        pieces.push(&chunk, &chunk.slice(0..2));
+        pieces.push(&chunk, &chunk.slice(2..4));
+        pieces.push(&chunk, &chunk.slice(5..6));
+        pieces.add(Bytes::from_static(b"made"));
+        pieces.push(&chunk, &Bytes::from_static(b"elsewhere"));
+        assert_eq!(pieces.len(), 18);
+        assert_eq!(pieces.take(), [&b"abcdfmadeelsewhere"[..]]);
+        assert_eq!((pieces.len(), pieces.take().len()), (0, 0));
+    }
+
+    #[test]
+    fn many_bytes_are_not_copied_and_neighbours_in_one_chunk_are_one_piece() {
+        let chunk = Bytes::from(vec![b'x'; ANSWER_JOINED_MAX + 6]);
+        let mut pieces = Pieces::default();
+        pieces.push(&chunk, &chunk.slice(0..2));
+        pieces.push(&chunk, &chunk.slice(2..ANSWER_JOINED_MAX));
+        pieces.push(&chunk, &chunk.slice(ANSWER_JOINED_MAX + 1..ANSWER_JOINED_MAX + 3));
+        let next = Bytes::from(vec![b'y'; ANSWER_JOINED_MAX + 6]);
+        pieces.push(&next, &next.slice(ANSWER_JOINED_MAX + 3..));
+        let taken = pieces.take();
+        let lengths: Vec<_> = taken.iter().map(Bytes::len).collect();
+        assert_eq!(lengths, [ANSWER_JOINED_MAX, 2, 3]);
+        assert_eq!(taken[0].as_ptr(), chunk.as_ptr());
+        assert_eq!(taken[2], b"yyy"[..]);
+    }
+}

@@ -1,0 +1,252 @@
+//! A client that speaks the database's own protocol on a byte stream.
+//!
+//! ```text
+//! StartUp ──start-up message──▶ Greeting ──parameters are known──▶ Open ──Terminate, error──▶ (gone)
+//!    └──CancelRequest──▶ Cancelling ──cancel is over──▶ (gone)
+//! ```
+
+use std::collections::VecDeque;
+
+use bytes::{Bytes, BytesMut};
+use pierhead_wire::pg::scan::{Direction, Piece, Scanner};
+use pierhead_wire::pg::tag::frontend as tag;
+
+use crate::database::speaker::Speaker;
+use crate::io::Mode;
+use crate::pool::pieces::Pieces;
+use crate::state::Followed;
+use crate::time::Instant;
+
+/// How far a socket has come.
+#[derive(Debug)]
+pub(crate) enum Stage {
+    /// Its start-up packet is still to come, or to be completed.
+    StartUp(BytesMut),
+    /// It waits to hear what the database's parameters are.
+    Greeting,
+    /// It is served.
+    Open,
+    /// It asked for a cancel, and is closed when that is over.
+    Cancelling,
+}
+
+/// What names a client to us when it wants something cancelled.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Key {
+    pub(crate) pid: u32,
+    pub(crate) secret: [u8; 4],
+}
+
+/// One socket.
+#[derive(Debug)]
+pub(crate) struct Socket {
+    pub(crate) mode: Mode,
+    pub(crate) stage: Stage,
+    scanner: Scanner,
+    /// What the client sent and no session got yet.
+    inbox: VecDeque<Piece>,
+    inbox_bytes: usize,
+    /// What of them, and of its state, is counted in the coordinator's budgets.
+    pub(crate) counted: (usize, usize),
+    /// Messages in the inbox that ask for something now.
+    pub(crate) wants: usize,
+    /// Bytes that the shell may still read.
+    credit: usize,
+    /// What it has prepared.
+    pub(crate) speaker: Speaker,
+    /// What it has set, and what it set at its start.
+    pub(crate) settings: Followed,
+    pub(crate) start_settings: Followed,
+    /// Settings of its start-up that no session has taken yet: one may refuse them.
+    pub(crate) untried: bool,
+    /// Why it keeps its session beyond its transactions.
+    pub(crate) pinned: Option<&'static str>,
+    pub(crate) key: Option<Key>,
+    out: Pieces,
+    untaken: usize,
+    /// It was given a part of a message.
+    pub(crate) mid_message: bool,
+    /// It knows that it is over.
+    pub(crate) told: bool,
+    /// An error was answered here: what follows is thrown away up to the next Sync.
+    pub(crate) skips: bool,
+    /// Ready points that its lease was given so far.
+    pub(crate) turns: u32,
+    /// When it did something last.
+    pub(crate) active_at: Instant,
+    /// When what it runs has run for long enough.
+    pub(crate) query_until: Option<Instant>,
+    /// For when its deadline is set.
+    pub(crate) armed: Option<Instant>,
+    /// That time was over, and a cancel was sent.
+    pub(crate) cancelled_by_time: bool,
+    /// When its transaction has lasted for long enough.
+    pub(crate) transaction_until: Option<Instant>,
+}
+
+impl std::fmt::Debug for Key {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Key(pid {})", self.pid)
+    }
+}
+
+impl Socket {
+    pub(crate) fn new(mode: Mode, now: Instant) -> Self {
+        Self {
+            mode,
+            stage: Stage::StartUp(BytesMut::new()),
+            scanner: Scanner::new(Direction::Frontend),
+            inbox: VecDeque::new(),
+            inbox_bytes: 0,
+            counted: (0, 0),
+            wants: 0,
+            credit: 0,
+            speaker: Speaker::default(),
+            settings: Followed::default(),
+            start_settings: Followed::default(),
+            untried: false,
+            pinned: None,
+            key: None,
+            out: Pieces::default(),
+            untaken: 0,
+            mid_message: false,
+            told: false,
+            skips: false,
+            turns: 0,
+            active_at: now,
+            query_until: None,
+            cancelled_by_time: false,
+            armed: None,
+            transaction_until: None,
+        }
+    }
+
+    /// Bytes of the client came: cut into pieces. An error ends the client.
+    pub(crate) fn receive(&mut self, bytes: Bytes) -> Result<(), String> {
+        self.scanner.push(bytes);
+        while let Some(piece) = self.scanner.next_piece().map_err(|e| e.to_string())? {
+            self.push(piece);
+        }
+        Ok(())
+    }
+
+    fn push(&mut self, piece: Piece) {
+        self.inbox_bytes += size(&piece);
+        self.wants += usize::from(asks(&piece));
+        self.inbox.push_back(piece);
+    }
+
+    /// The next piece for its session.
+    pub(crate) fn next(&mut self) -> Option<Piece> {
+        let piece = self.inbox.pop_front()?;
+        self.inbox_bytes -= size(&piece);
+        self.wants -= usize::from(asks(&piece));
+        if self.inbox.is_empty() {
+            // An idle client costs no more than it must.
+            self.inbox = VecDeque::new();
+        }
+        Some(piece)
+    }
+
+    pub(crate) fn peek(&self) -> Option<&Piece> {
+        self.inbox.front()
+    }
+
+    /// The next two pieces, if there are two.
+    pub(crate) fn peek_two(&self) -> Option<[&Piece; 2]> {
+        Some([self.inbox.front()?, self.inbox.get(1)?])
+    }
+
+    /// True if all that it wants is to leave.
+    pub(crate) fn is_leaving(&self) -> bool {
+        matches!(self.peek(), Some(Piece::Message(m)) if m.tag == tag::TERMINATE)
+    }
+
+    /// Pieces that must be sent once more, ahead of all others.
+    pub(crate) fn put_back(&mut self, pieces: Vec<Piece>) {
+        for piece in pieces.into_iter().rev() {
+            self.inbox_bytes += size(&piece);
+            self.wants += usize::from(asks(&piece));
+            self.inbox.push_front(piece);
+        }
+    }
+
+    /// Bytes that wait for a session, with those of a message that is not whole yet.
+    pub(crate) fn inbox_bytes(&self) -> usize {
+        self.inbox_bytes + self.scanner.gathered()
+    }
+
+    /// Bytes of what it has prepared and set.
+    pub(crate) fn state_bytes(&self) -> usize {
+        self.speaker.bytes() + self.settings.bytes()
+    }
+
+    /// Bytes missing from a message that must be whole before it is sent.
+    pub(crate) fn missing(&self) -> usize {
+        self.scanner.missing()
+    }
+
+    /// Adds bytes of a chunk for the client.
+    pub(crate) fn answer(&mut self, chunk: &Bytes, bytes: &Bytes) {
+        self.out.push(chunk, bytes);
+    }
+
+    /// Adds bytes that are made here for the client.
+    pub(crate) fn say(&mut self, bytes: Bytes) {
+        self.out.add(bytes);
+    }
+
+    /// Everything for the client, which now counts as not taken.
+    pub(crate) fn take_out(&mut self) -> Vec<Bytes> {
+        self.untaken += self.out.len();
+        self.out.take()
+    }
+
+    /// Bytes for the client that it has not taken.
+    pub(crate) fn untaken(&self) -> usize {
+        self.untaken
+    }
+
+    /// Bytes held for the client, here or on their way.
+    pub(crate) fn held(&self) -> usize {
+        self.untaken + self.out.len()
+    }
+
+    /// The client took bytes.
+    pub(crate) fn took(&mut self, bytes: usize) {
+        self.untaken = self.untaken.saturating_sub(bytes);
+    }
+
+    /// The shell read bytes. False if it was not allowed to.
+    pub(crate) fn used_credit(&mut self, bytes: usize) -> bool {
+        let allowed = bytes <= self.credit;
+        self.credit = self.credit.saturating_sub(bytes);
+        allowed
+    }
+
+    /// How many bytes more the shell may read, so that no more than `window` are held or on their
+    /// way, and the message that is being gathered can be completed.
+    pub(crate) fn owed_credit(&self, window: usize) -> usize {
+        let held = self.inbox_bytes().saturating_add(self.credit);
+        let room = window.saturating_sub(held).max(self.missing().saturating_sub(self.credit));
+        // Small grants cost a call each.
+        if room >= window / 4 || self.credit == 0 { room } else { 0 }
+    }
+
+    pub(crate) fn granted_credit(&mut self, bytes: usize) {
+        self.credit += bytes;
+    }
+}
+
+fn size(piece: &Piece) -> usize {
+    match piece {
+        Piece::Message(message) => message.raw.len(),
+        Piece::Bulk { bytes, .. } => bytes.len(),
+    }
+}
+
+/// True for what a client sends when it wants an answer.
+fn asks(piece: &Piece) -> bool {
+    matches!(piece, Piece::Message(m)
+        if matches!(m.tag, tag::SYNC | tag::QUERY | tag::FLUSH | tag::FUNCTION_CALL | tag::TERMINATE))
+}

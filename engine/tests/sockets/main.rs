@@ -1,0 +1,12 @@
+//! Short stories about sockets and leases: clients that stay.
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
+
+mod cancel;
+mod found;
+mod leases;
+mod start_up;
+mod state;
+mod statements;
+mod story;
+mod times;
+mod turns;
