@@ -6,7 +6,6 @@
 
 mod cli;
 mod config;
-mod limits;
 mod log;
 mod shell;
 mod url;
@@ -14,6 +13,7 @@ mod url;
 use std::process::ExitCode;
 
 use clap::Parser as _;
+use pierhead_agent::limits;
 
 use crate::cli::{AgentArgs, Cli, Command};
 use crate::config::Config;

@@ -82,7 +82,7 @@ const CALLED_BY_CORE = [
   "born", "carry", "write", "grant", "startTls", "close",
   "answer", "beginAnswer", "writeAnswer", "probe",
   "wakeIn", "wakeLater", "log",
-  "opened", "refused", "secured", "data", "closed",
+  "opened", "refused", "secured", "data", "took", "closed",
 ];
 /** The methods of Links for the core. */
 const LINKS_CALLED_BY_CORE = ["sendLink", "closeLink", "attach", "raiseEpoch"];
@@ -177,9 +177,13 @@ class Shell {
     this.tell("streamData", stream, bytes);
   }
 
-  closed(stream, accepted, detail) {
+  took(stream, bytes) {
+    this.tell("streamTook", stream, bytes);
+  }
+
+  closed(stream, orderly, accepted, detail) {
     this.#streams.delete(stream);
-    this.tell("streamClosed", stream, accepted, detail);
+    this.tell("streamClosed", stream, orderly, accepted, detail);
   }
 
   /** Something failed outside of a call into the core. */

@@ -4,6 +4,8 @@ import { connect } from "cloudflare:sockets";
 
 /** Bytes of one write: larger ones fail on the platform. */
 const WRITE_BYTES_MAX = 65_536;
+/** Bytes that are taken before it is told: a small query costs no call (`STREAM_TOOK_BYTES` in Rust). */
+const TOOK_BYTES_MIN = 65_536;
 /** Bytes of the read buffer: small while a session is idle (there may be a thousand) ... */
 const READ_BYTES_MIN = 4_096;
 /** ... and large enough, while data flows, that the calls into wasm do not count. */
@@ -12,8 +14,8 @@ const READ_BYTES_MAX = 65_536;
 /**
  * Starts to open a stream.
  *
- * @param events told `opened`, or else `refused`; then `data`s and at most one `secured`; then
- *   `closed`, unless refused
+ * @param events told `opened`, or else `refused`; then `data`s, `took`s and at most one `secured`;
+ *   then `closed`, unless refused
  * @param stream the number that every event names
  * @param secureTransport "off", "on" or "starttls"
  */
@@ -29,6 +31,7 @@ class TcpStream {
   #writes = [];
   #writing = null;
   #accepted = 0;
+  #took = 0;
   #granted = 0;
   #wakeReader = () => {};
   #startTls = false;
@@ -40,7 +43,8 @@ class TcpStream {
     this.#events = events;
     this.#stream = stream;
     this.#run(address, secureTransport).then(
-      () => this.#end("the database's side closed the connection"),
+      // An end of file that nothing of ours brought about, and no write is left that it may cut off.
+      () => this.#end("the database's side closed the connection", !this.#closing && this.#writing === null),
       (error) => this.#end(String(error)),
     );
   }
@@ -130,6 +134,7 @@ class TcpStream {
           // Counted beforehand: a write that fails may have sent a part.
           this.#accepted += chunk.length;
           await this.#writer.write(chunk);
+          this.#tookMore(chunk.length);
         }
       }
     } catch (error) {
@@ -139,12 +144,19 @@ class TcpStream {
     }
   }
 
-  #end(detail) {
+  #tookMore(bytes) {
+    this.#took += bytes;
+    if (this.#ended || this.#took < TOOK_BYTES_MIN) return;
+    this.#events.took(this.#stream, this.#took);
+    this.#took = 0;
+  }
+
+  #end(detail, orderly = false) {
     if (this.#ended) return;
     this.#ended = true;
     this.#wakeReader();
     this.#socket?.close().catch(() => {});
-    if (this.#opened || this.#closing) this.#events.closed(this.#stream, this.#accepted, detail);
+    if (this.#opened || this.#closing) this.#events.closed(this.#stream, orderly, this.#accepted, detail);
     else this.#events.refused(this.#stream, "failed", detail);
   }
 }

@@ -116,7 +116,8 @@ class WebSocketStream {
     if (this.#ended) return;
     this.#ended = true;
     clearTimeout(this.#closeTimer);
-    this.#events.closed(this.#stream, this.#accepted, detail);
+    // How it ends tells nothing: a tunnel that broke looks like a database that closed.
+    this.#events.closed(this.#stream, false, this.#accepted, detail);
   }
 }
 

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use pierhead_config::{AccessToken, DatabaseConfig, Reset, Tls, Tunnel};
+use pierhead_config::{AccessToken, DatabaseConfig, Reset, State, Tls, Tunnel};
 use pierhead_engine::time::Millis;
-use pierhead_engine::{ResetPolicy, Settings, Way};
+use pierhead_engine::{Allowance, ResetPolicy, Settings, StatePolicy, Way};
 
 /// How a stream to the database is opened.
 #[derive(Debug)]
@@ -58,9 +58,13 @@ impl Dials {
     }
 }
 
-/// Splits a configuration into what the engine must know and what only the shell does. `verbose`
-/// makes the engine log every step of every session.
-pub(crate) fn split(config: DatabaseConfig, verbose: bool) -> (Settings, Dials) {
+/// Splits a configuration into what the engine must know and what only the shell does. `allowance` is
+/// what the engine shares with its neighbours; `verbose` makes it log every step of every session.
+pub(crate) fn split(
+    config: DatabaseConfig,
+    allowance: Allowance,
+    verbose: bool,
+) -> (Settings, Dials) {
     let mut dials = Dials::default();
     let ways = config.tunnels.into_iter().map(|tunnel| dials.add(tunnel)).collect();
     let direct = dials.by(Way::Direct);
@@ -80,6 +84,18 @@ pub(crate) fn split(config: DatabaseConfig, verbose: bool) -> (Settings, Dials) 
             Reset::Detected => ResetPolicy::Detected,
             Reset::Always => ResetPolicy::Always,
         },
+        state: match config.state {
+            State::Follow => StatePolicy::Follow,
+            State::Reject => StatePolicy::Reject,
+        },
+        pinned_max: config.pinned_max as usize,
+        min_idle: config.min_idle as usize,
+        class_size: config.class_size.map_or(0, |sessions| sessions as usize),
+        transaction_timeout: millis_or_none(config.transaction_timeout),
+        idle_in_transaction_timeout: millis_or_none(config.idle_in_transaction_timeout),
+        client_idle_timeout: millis_or_none(config.client_idle_timeout),
+        plan_cache: config.plan_cache,
+        allowance,
         start_tls: matches!(direct, Some(Dial::Tcp { tls: TcpTls::StartTls, .. })),
         ways,
         name: config.name,
@@ -87,6 +103,11 @@ pub(crate) fn split(config: DatabaseConfig, verbose: bool) -> (Settings, Dials) 
         verbose,
     };
     (settings, dials)
+}
+
+/// The engine's way to write a limit that is off: zero.
+fn millis_or_none(span: Option<Duration>) -> Millis {
+    span.map_or(Millis(0), millis)
 }
 
 fn millis(span: Duration) -> Millis {
@@ -105,11 +126,48 @@ mod tests {
             "postgres://app@db.example:6432/app?tunnel=agent,direct&tls=starttls&tunnel_wait=2s";
         let config = DatabaseConfig::parse("orders", url, &Secrets::default());
         let Ok(config) = config else { panic!("{config:?}") };
-        let (settings, dials) = split(config, false);
+        let (settings, dials) = split(config, Allowance::of(7), false);
         assert_eq!(settings.ways, [Way::Agent, Way::Direct]);
         assert_eq!((settings.name.as_str(), settings.tunnel_wait), ("orders", Millis(2_000)));
         assert!(settings.start_tls);
         assert!(matches!(dials.by(Way::Direct), Some(Dial::Tcp { port: 6432, .. })));
         assert!(dials.by(Way::Agent).is_none() && dials.by(Way::Cloudflared).is_none());
+    }
+
+    #[test]
+    fn nothing_an_operator_says_is_lost_on_the_way_to_the_engine() {
+        let settings = |query: &str| {
+            let url = format!("postgres://app@db.example/app?{query}");
+            let config = DatabaseConfig::parse("main", &url, &Secrets::default());
+            let Ok(config) = config else { panic!("{config:?}") };
+            split(config, Allowance::of(7), false).0
+        };
+        let given = settings(
+            "pool_size=20&pinned=25%25&min_idle=2&class_size=4&state=reject&plan_cache=off&\
+             transaction_timeout=1h&idle_in_transaction_timeout=off&client_idle_timeout=2m",
+        );
+        assert_eq!((given.pinned_max, given.min_idle, given.class_size), (5, 2, 4));
+        assert_eq!((given.state, given.plan_cache), (StatePolicy::Reject, false));
+        assert_eq!(given.transaction_timeout, Millis::secs(3_600));
+        assert_eq!(given.idle_in_transaction_timeout, Millis(0));
+        assert_eq!(given.client_idle_timeout, Millis::secs(120));
+
+        // Nothing said is what the engine takes when nobody asks it otherwise.
+        let (none, default) = (settings(""), Settings::default());
+        assert_eq!((none.pinned_max, none.min_idle), (default.pinned_max, default.min_idle));
+        assert_eq!((none.class_size, none.state), (default.class_size, default.state));
+        assert_eq!(none.plan_cache, default.plan_cache);
+        assert_eq!(none.transaction_timeout, default.transaction_timeout);
+        assert_eq!(none.idle_in_transaction_timeout, default.idle_in_transaction_timeout);
+        assert_eq!(none.client_idle_timeout, default.client_idle_timeout);
+    }
+
+    #[test]
+    fn the_engine_counts_in_the_allowance_it_is_given() {
+        let config = DatabaseConfig::parse("main", "postgres://app@db", &Secrets::default());
+        let Ok(config) = config else { panic!("{config:?}") };
+        let allowance = Allowance::of(7);
+        let (settings, _) = split(config, allowance.clone(), false);
+        assert!(settings.allowance.is_shared_with(&allowance));
     }
 }

@@ -19,7 +19,7 @@ use wasm_bindgen::prelude::wasm_bindgen;
 use crate::config::{Dials, split};
 use crate::driver::Driver;
 use crate::host::{Host, Shell};
-use crate::{refuse, status};
+use crate::{allowance, refuse, status};
 
 /// Bytes of a request envelope. Longer ones are refused before they are copied into wasm memory,
 /// which never shrinks.
@@ -84,7 +84,7 @@ impl PierheadCore {
         let client = ClientId(number(client));
         match self.refusal(request.length()) {
             Some(answer) => Host::answer(&self.shell, client, &[answer]),
-            None => self.feed(Input::ClientOpened { client, request: bytes(request) }),
+            None => self.feed(Input::ClientOpened { client, request: bytes(request), lease: None }),
         }
     }
 
@@ -145,12 +145,20 @@ impl PierheadCore {
         self.feed(Input::StreamData { stream: StreamId(number(stream)), bytes: bytes(data) });
     }
 
-    /// A stream has ended; `accepted` bytes of what was written may have been sent.
+    /// A stream's transport took so many more bytes of what was written.
+    #[wasm_bindgen(js_name = streamTook)]
+    pub fn stream_took(&self, stream: f64, bytes: u32) {
+        let stream = StreamId(number(stream));
+        self.feed(Input::StreamTook { stream, bytes: bytes as usize });
+    }
+
+    /// A stream has ended, `orderly` if by an end of file with everything sent; `accepted` bytes of
+    /// what was written may have been sent.
     #[wasm_bindgen(js_name = streamClosed)]
-    pub fn stream_closed(&self, stream: f64, accepted: f64, detail: &JsString) {
+    pub fn stream_closed(&self, stream: f64, orderly: bool, accepted: f64, detail: &JsString) {
         let stream = StreamId(number(stream));
         let (accepted, detail) = (number(accepted), detail.into());
-        self.feed(Input::StreamClosed { stream, accepted, detail });
+        self.feed(Input::StreamClosed { stream, orderly, accepted, detail });
     }
 
     /// An agent dialled in.
@@ -208,7 +216,9 @@ impl PierheadCore {
     /// Counters as JSON, without secrets.
     pub fn status(&self) -> JsString {
         match &*self.state.borrow() {
-            State::Running(driver) => status::running(&driver.status()).into(),
+            State::Running(driver) => {
+                status::running(&driver.status(), allowance::of_the_isolate().held()).into()
+            }
             State::Misconfigured { problem } => status::misconfigured(problem).into(),
             State::Lost => "{}".into(),
         }
@@ -281,7 +291,7 @@ fn configure(name: &str, env: &Object) -> Result<(Settings, Dials, Level), Strin
     let variable = |key: &str| Reflect::get(env, &key.into()).ok()?.as_string();
     let config = DatabaseConfig::look_up(name, variable).map_err(|error| error.to_string())?;
     let verbose = variable(LOG_VARIABLE).as_deref() == Some("debug");
-    let (settings, dials) = split(config, verbose);
+    let (settings, dials) = split(config, allowance::of_the_isolate(), verbose);
     let level = if verbose { Level::Debug } else { Level::Info };
     Ok((settings, dials, level))
 }

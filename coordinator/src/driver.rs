@@ -85,6 +85,11 @@ impl<H: Host> Driver<H> {
             Output::CloseLink { link, reason } => host.close_link(link, reason),
             Output::Attach { link, attachment } => host.attach(link, &attachment),
             Output::RaiseEpoch => host.raise_epoch(),
+            Output::WriteSocket { client, .. }
+            | Output::GrantSocket { client, .. }
+            | Output::CloseSocket { client } => {
+                host.log(Level::Warn, &format!("bug: {client} has no socket"));
+            }
             Output::Log(_) => {}
         }
     }
@@ -216,7 +221,7 @@ mod tests {
         let diary = Diary::default();
         diary.now.set(1_000_000);
         let mut driver = driver(&diary);
-        driver.feed(Input::ClientOpened { client: ClientId(1), request: request() });
+        driver.feed(Input::ClientOpened { client: ClientId(1), request: request(), lease: None });
         let lines = diary.take();
         let opened = lines.first().and_then(|line| line.strip_prefix("open ")?.parse().ok());
         let stream = StreamId(opened.unwrap_or_else(|| panic!("no open: {lines:?}")));
@@ -232,12 +237,12 @@ mod tests {
         let diary = Diary::default();
         let mut driver = driver(&diary);
         let client = ClientId(1);
-        driver.feed(Input::ClientOpened { client, request: request() });
+        driver.feed(Input::ClientOpened { client, request: request(), lease: None });
         driver.feed(Input::ClientGone { client });
         let opened = diary.take().iter().find_map(|line| line.strip_prefix("open ")?.parse().ok());
         let stream = StreamId(opened.unwrap_or_else(|| panic!("no stream")));
         let detail = "gone".to_owned();
-        driver.feed(Input::StreamClosed { stream, accepted: 0, detail });
+        driver.feed(Input::StreamClosed { stream, orderly: false, accepted: 0, detail });
         assert_eq!(driver.engine.poll_timeout().active, None);
         assert!(diary.take().contains(&"wake_never".to_owned()));
     }

@@ -32,6 +32,7 @@
 //! }
 //! ```
 
+mod allowance;
 mod config;
 mod core;
 mod door;

@@ -14,7 +14,8 @@ macro_rules! put_fields {
     };
 }
 
-pub(crate) fn running(status: &Status) -> String {
+/// `isolate_held` is what the isolate's coordinators hold together, in bytes.
+pub(crate) fn running(status: &Status, isolate_held: usize) -> String {
     let mut out = String::from("{\"state\":\"running\"");
     put_fields!(out, status, opening, idle, leased, resetting, draining, ending, parked, away, cap);
     put_fields!(out, status, waiting, clients, links, epoch);
@@ -25,6 +26,7 @@ pub(crate) fn running(status: &Status) -> String {
     put_fields!(out, totals, rolled_back, resets, streamed, readers_behind, callers_gone);
     put_fields!(out, totals, opened, open_failures, ended, orphans, cancels);
     put_fields!(out, totals, drained, parkings, adopted, declined, links_lost);
+    let _ = write!(out, ",\"isolate_held_bytes\":{isolate_held}");
     let _ = write!(out, ",\"wasm_memory_bytes\":{}}}", wasm_memory_bytes());
     out
 }
@@ -66,9 +68,9 @@ mod tests {
     #[test]
     fn writes_one_flat_object() {
         let status = Status { idle: 3, cap: 10, ..Status::default() };
-        let page = running(&status);
+        let page = running(&status, 5);
         assert!(page.starts_with("{\"state\":\"running\",\"opening\":0,\"idle\":3,"), "{page}");
-        assert!(page.ends_with(",\"links_lost\":0,\"wasm_memory_bytes\":0}"), "{page}");
+        assert!(page.ends_with(",\"isolate_held_bytes\":5,\"wasm_memory_bytes\":0}"), "{page}");
     }
 
     #[test]

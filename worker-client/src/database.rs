@@ -78,6 +78,13 @@ impl Database {
         Self { options: Options { reset: true, ..self.options.clone() }, ..self.clone() }
     }
 
+    /// The same database, with each call's statements planned anew for its values, and none kept
+    /// prepared: for data so skewed that one plan for all values is a bad one.
+    #[must_use]
+    pub fn with_fresh_plans(&self) -> Self {
+        Self { options: Options { fresh_plans: true, ..self.options.clone() }, ..self.clone() }
+    }
+
     /// Runs a statement and returns its rows.
     ///
     /// # Errors
