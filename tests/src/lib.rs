@@ -7,6 +7,7 @@
 //! - [`tls_front`]: TLS from the first byte in front of it;
 //! - [`agent`]: the program `pierhead agent`, its log, its memory, its end;
 //! - [`workerd`]: workerd with several Workers, its logs, its heap, its crashes;
+//! - [`native`]: the engine behind TCP ports, without workerd;
 //! - [`http`]: the client that calls those Workers;
 //! - [`sim`]: the seeded simulation of the engine, without any of the above.
 //!
@@ -24,6 +25,7 @@ pub mod agent;
 #[cfg(test)]
 mod docs;
 pub mod http;
+pub mod native;
 pub mod net;
 pub mod postgres;
 pub mod process;

@@ -25,6 +25,8 @@ mod crowd;
 mod deadline;
 #[path = "live/direct.rs"]
 mod direct;
+#[path = "live/direct_stream.rs"]
+mod direct_stream;
 #[path = "live/errors.rs"]
 mod errors;
 #[path = "live/examples.rs"]
@@ -37,10 +39,14 @@ mod harness;
 mod large;
 #[path = "live/load.rs"]
 mod load;
+#[path = "live/native/mod.rs"]
+mod native;
 #[path = "live/programs.rs"]
 mod programs;
 #[path = "live/round_trip.rs"]
 mod round_trip;
+#[path = "live/scripted_server/mod.rs"]
+mod scripted_server;
 #[path = "live/state.rs"]
 mod state;
 #[path = "live/tunnel.rs"]

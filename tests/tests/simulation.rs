@@ -12,7 +12,8 @@
 
 use std::time::Instant;
 
-use pierhead_tests::sim::runner::{POOL, Simulation, TUNNEL, run_many};
+use pierhead_tests::sim::corpus;
+use pierhead_tests::sim::runner::{POOL, SOCKETS, Simulation, TUNNEL, run_many};
 
 /// Schedules of a usual run of one engine.
 const POOL_RUNS: u64 = 10_000;
@@ -20,8 +21,14 @@ const POOL_RUNS: u64 = 10_000;
 /// Schedules of a usual run of objects and agents.
 const TUNNEL_RUNS: u64 = 10_000;
 
+/// Schedules of a usual run of clients that speak the protocol.
+const SOCKETS_RUNS: u64 = 10_000;
+
 /// Below this many, what the schedules met says nothing.
 const RUNS_FOR_COVERAGE: u64 = 2_000;
+
+/// Below this many, some transitions are met by chance only.
+const RUNS_FOR_TRANSITIONS: u64 = 10_000;
 
 /// The first seed of a usual run.
 const SEED: u64 = 2_026;
@@ -43,6 +50,17 @@ fn tunnel_rules_hold_in_every_schedule() {
     rules_hold(TUNNEL, TUNNEL_RUNS);
 }
 
+#[test]
+fn sockets_rules_hold_in_every_schedule() {
+    rules_hold(SOCKETS, SOCKETS_RUNS);
+}
+
+#[test]
+fn what_failed_once_does_not_fail_again() {
+    let failed = corpus::replay();
+    assert!(failed.is_empty(), "{}", failed.join("\n\n"));
+}
+
 fn rules_hold(world: Simulation, runs: u64) {
     let (seed, runs) = (setting("PIERHEAD_SIM_SEED", SEED), setting("PIERHEAD_SIM_RUNS", runs));
     println!("simulation of the {}: {runs} schedules from seed {seed}", world.test);
@@ -54,6 +72,11 @@ fn rules_hold(world: Simulation, runs: u64) {
         runs < RUNS_FOR_COVERAGE || missing.is_empty(),
         "the schedules no longer meet: {missing:?}"
     );
+    let missing = coverage.missing_transitions(world.test);
+    assert!(
+        runs < RUNS_FOR_TRANSITIONS || missing.is_empty(),
+        "the schedules no longer meet these transitions of sessions: {missing:?}"
+    );
 }
 
 /// The test of the test: planted bugs must be found.
@@ -62,7 +85,7 @@ mod planted {
     use pierhead_agent::core::sabotage as agent;
     use pierhead_engine::sabotage as engine;
 
-    use super::{POOL, SEED, Simulation, TUNNEL, run_many, setting};
+    use super::{POOL, SEED, SOCKETS, Simulation, TUNNEL, run_many, setting};
 
     /// Schedules within which each bug must be found.
     const BUDGET: u64 = 2_000;
@@ -73,7 +96,7 @@ mod planted {
     #[test]
     fn planted_bugs_of_the_engine_are_found() {
         let seed = setting("PIERHEAD_SIM_SEED", SEED);
-        for world in [POOL, TUNNEL] {
+        for world in [POOL, TUNNEL, SOCKETS] {
             right(world, seed);
         }
         for bug in engine::Bug::ALL {
@@ -96,14 +119,33 @@ mod planted {
 
     /// Where a bug of the engine must be found.
     fn world_of(bug: engine::Bug) -> Simulation {
-        let of_the_pool = [
-            engine::Bug::ReleaseBeforeReset,
-            engine::Bug::RetryAfterSend,
-            engine::Bug::SkipReset,
-            engine::Bug::FreeSeatEarly,
-            engine::Bug::CompletedOnLoss,
-        ];
-        if of_the_pool.contains(&bug) { POOL } else { TUNNEL }
+        use engine::Bug;
+        match bug {
+            Bug::ReleaseBeforeReset
+            | Bug::RetryAfterSend
+            | Bug::SkipReset
+            | Bug::FreeSeatEarly
+            | Bug::CompletedOnLoss => POOL,
+            Bug::ParkHalfSent
+            | Bug::StaleStatement
+            | Bug::OpenBeforeSettled
+            | Bug::OtherConfiguration
+            | Bug::CreditLeak => TUNNEL,
+            Bug::CancelNotFenced
+            | Bug::AnswerToWrongClient
+            | Bug::ReleaseBeforeLastSync
+            | Bug::ReuseAfterMismatch
+            | Bug::DoubleApproval
+            | Bug::LostWaiter
+            | Bug::NameCollision
+            | Bug::StateLeftBehind
+            | Bug::ReplayToWrongClient
+            | Bug::DeadlineIgnoredInQueue
+            | Bug::UnboundedBuffer
+            | Bug::StaleHandle
+            | Bug::CureTwice
+            | Bug::SkipRollback => SOCKETS,
+        }
     }
 
     fn right(world: Simulation, seed: u64) {

@@ -4,10 +4,12 @@
 
 mod agent;
 mod apt;
+mod cost;
 mod layout;
 mod process;
 mod programs;
 mod setup;
+mod sim;
 mod size;
 mod smoke;
 mod stamp;
@@ -32,9 +34,11 @@ cargo xtask <command>
   build --all [--dev]    build every Worker that the demo and the tests run
   test [--fast] [-- F]   set up, build, format, clippy, unit, simulation, wrangler, live tests;
                          --fast: only what needs no Worker; F: run only tests whose name contains F
+  sim [args]             schedules of the simulation on all processors (`cargo xtask sim --help`)
   smoke                  set up, build, try `wrangler deploy --dry-run` and `wrangler dev`
   demo [args]            set up, build, run the demo (`cargo xtask demo --help` shows its flags)
   bench [args]           set up, build, run the benchmark
+  bench --instructions   count the engine's instructions and bytes of memory, with valgrind
   size                   wasm and JavaScript of the coordinator, raw and gzipped
   env                    print the variables that tests, demo and benchmark read, for `eval`
 ";
@@ -62,6 +66,10 @@ fn run(args: &[String]) -> Result<ExitCode> {
         }
         "build" => build(rest),
         "test" => test::run(&Layout::find()?, &test::Options::parse(rest)?),
+        "sim" => sim::run(&Layout::find()?, rest),
+        "bench" if matches!(rest, [only] if only == "--instructions") => {
+            cost::run(&Layout::find()?).map(|()| ExitCode::SUCCESS)
+        }
         "demo" | "bench" => programs::run(&Layout::find()?, command, rest),
         "smoke" => {
             no_more(rest)?;

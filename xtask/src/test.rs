@@ -111,6 +111,10 @@ fn unit_tests(layout: &Layout, options: &Options, steps: &mut Steps) {
         let args = ["test", "--package", "pierhead-tests", "--lib", "--bins"];
         must(cargo(layout, &args).args(after_dashes(options)), "see above")
     });
+    steps.step("inputs of the fuzz targets", || {
+        let args = ["test", "--package", "pierhead-tests", "--test", "corpora"];
+        must(cargo(layout, &args).args(after_dashes(options)), "see above")
+    });
 }
 
 /// With the output shown: it names the seed and what the schedules met.
@@ -131,7 +135,7 @@ fn simulation(layout: &Layout, options: &Options, steps: &mut Steps) {
 
 /// Cargo with the planted bugs compiled in. The flag goes through a wrapper of the compiler that
 /// applies to this workspace's crates alone: RUSTFLAGS would build every dependency again.
-fn sabotaged(layout: &Layout, args: &[&str]) -> Result<Command> {
+pub(crate) fn sabotaged(layout: &Layout, args: &[&str]) -> Result<Command> {
     let wrapper = layout.root.join("target/rustc-with-sabotage");
     fs::create_dir_all(layout.root.join("target"))?;
     fs::write(&wrapper, "#!/bin/sh\nexec \"$@\" --cfg sabotage\n")?;

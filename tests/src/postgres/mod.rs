@@ -43,11 +43,13 @@ pub struct PostgresConfig {
     pub tls: bool,
     /// Further `name=value` settings.
     pub settings: Vec<String>,
+    /// Lines of `pg_hba.conf` that go before all others.
+    pub hba: Vec<String>,
 }
 
 impl Default for PostgresConfig {
     fn default() -> Self {
-        Self { max_connections: 100, tls: false, settings: Vec::new() }
+        Self { max_connections: 100, tls: false, settings: Vec::new(), hba: Vec::new() }
     }
 }
 
@@ -75,7 +77,7 @@ impl Postgres {
         let admin_password = random_password()?;
         let data = directory.path().join("data");
         installation.initdb(directory.path(), &data, &admin_password)?;
-        std::fs::write(data.join("pg_hba.conf"), hba())?;
+        std::fs::write(data.join("pg_hba.conf"), hba(&config.hba))?;
         let mut settings = settings(&config);
         let mut ca = None;
         if config.tls {
@@ -213,16 +215,13 @@ fn settings(config: &PostgresConfig) -> Vec<String> {
     settings
 }
 
-fn hba() -> String {
-    let mut lines: Vec<String> = ROLES
-        .iter()
-        .flat_map(|(role, method)| {
-            let host = format!("host all {role} 127.0.0.1/32 {method}");
-            [host, format!("local all {role} {method}")]
-        })
-        .collect();
-    lines.push("host all postgres 127.0.0.1/32 scram-sha-256\n".into());
-    lines.join("\n")
+fn hba(first: &[String]) -> String {
+    let roles = ROLES.iter().flat_map(|(role, method)| {
+        let host = format!("host all {role} 127.0.0.1/32 {method}");
+        [host, format!("local all {role} {method}")]
+    });
+    let last = "host all postgres 127.0.0.1/32 scram-sha-256\n".to_owned();
+    first.iter().cloned().chain(roles).chain([last]).collect::<Vec<_>>().join("\n")
 }
 
 /// A port below those that systems give to outgoing connections, one of which could take it

@@ -13,7 +13,7 @@ pub(super) type Broken = (&'static str, String);
 
 /// How an answer compares with the one to expect.
 #[derive(PartialEq, Eq, Debug)]
-enum Match {
+pub(super) enum Match {
     /// The same.
     Whole,
     /// It breaks off.
@@ -157,7 +157,7 @@ fn foreign(data: &[u8], own: u64) -> Option<u64> {
 }
 
 /// Compares messages; what a server says of its own accord does not count.
-fn compare(data: &[u8], expected: &[u8]) -> Match {
+pub(super) fn compare(data: &[u8], expected: &[u8]) -> Match {
     let mut data = data;
     let mut expected = expected;
     let mut count = 0;

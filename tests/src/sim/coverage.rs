@@ -4,6 +4,8 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
+use pierhead_engine::states::SESSIONS;
+
 /// Counters by name.
 #[derive(Clone, Debug, Default)]
 pub struct Coverage {
@@ -65,6 +67,23 @@ impl Coverage {
     /// It happened.
     pub fn add(&mut self, name: &'static str) {
         self.add_many(name, 1);
+    }
+
+    /// The log says something; if it is that a session changes its state, it happened.
+    pub fn note_log(&mut self, text: &str) {
+        if text.contains(" -> ")
+            && let Some(known) = SESSIONS.iter().find(|t| t.line == text)
+        {
+            self.add(known.line);
+        }
+    }
+
+    /// Ways of sessions from state to state that a usual run of `simulation` is to meet, and that
+    /// did not happen.
+    #[must_use]
+    pub fn missing_transitions(&self, simulation: &str) -> Vec<&'static str> {
+        let wanted = SESSIONS.iter().filter(|t| t.met_by == simulation && t.rare.is_none());
+        wanted.map(|t| t.line).filter(|line| self.count(line) == 0).collect()
     }
 
     /// It happened so many times.

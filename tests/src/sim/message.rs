@@ -86,3 +86,119 @@ pub fn put_report(out: &mut Vec<u8>, tag: u8, severity: &str, sqlstate: &str, te
         out.push(0);
     });
 }
+
+/// Messages of a client, one builder each.
+pub mod client {
+    use super::{put, put_cstr, put_untagged};
+
+    /// `StartupMessage` of protocol 3.0.
+    pub fn startup(out: &mut Vec<u8>, parameters: &[(&str, &str)]) {
+        put_untagged(out, |out| {
+            out.extend(196_608u32.to_be_bytes());
+            for (name, value) in parameters {
+                put_cstr(out, name);
+                put_cstr(out, value);
+            }
+            out.push(0);
+        });
+    }
+
+    /// `CancelRequest`.
+    pub fn cancel(out: &mut Vec<u8>, process: i32, secret: i32) {
+        put_untagged(out, |out| {
+            out.extend(80_877_102u32.to_be_bytes());
+            out.extend(process.to_be_bytes());
+            out.extend(secret.to_be_bytes());
+        });
+    }
+
+    /// `Query`.
+    pub fn query(out: &mut Vec<u8>, sql: &str) {
+        put(out, b'Q', |out| put_cstr(out, sql));
+    }
+
+    /// `Parse`, with the types it declares.
+    pub fn parse(out: &mut Vec<u8>, name: &str, sql: &str, types: &[u32]) {
+        put(out, b'P', |out| {
+            put_cstr(out, name);
+            put_cstr(out, sql);
+            out.extend((types.len() as u16).to_be_bytes());
+            types.iter().for_each(|oid| out.extend(oid.to_be_bytes()));
+        });
+    }
+
+    /// `Bind`, with parameters and results in text.
+    pub fn bind(out: &mut Vec<u8>, portal: &str, statement: &str, parameters: &[Option<&str>]) {
+        put(out, b'B', |out| {
+            put_cstr(out, portal);
+            put_cstr(out, statement);
+            out.extend([0; 2]);
+            out.extend((parameters.len() as u16).to_be_bytes());
+            for value in parameters {
+                out.extend(value.map_or(u32::MAX, |value| value.len() as u32).to_be_bytes());
+                out.extend(value.unwrap_or_default().as_bytes());
+            }
+            out.extend([0; 2]);
+        });
+    }
+
+    /// `Describe` (`D`) or `Close` (`C`) of a statement (`S`) or a portal (`P`).
+    pub fn target(out: &mut Vec<u8>, tag: u8, kind: u8, name: &str) {
+        put(out, tag, |out| {
+            out.push(kind);
+            put_cstr(out, name);
+        });
+    }
+
+    /// `Execute`, of so many rows or of all (0).
+    pub fn execute(out: &mut Vec<u8>, portal: &str, limit: u32) {
+        put(out, b'E', |out| {
+            put_cstr(out, portal);
+            out.extend(limit.to_be_bytes());
+        });
+    }
+
+    /// `FunctionCall` of a function of texts.
+    pub fn call(out: &mut Vec<u8>, function: u32, arguments: &[&str]) {
+        put(out, b'F', |out| {
+            out.extend(function.to_be_bytes());
+            out.extend([0; 2]);
+            out.extend((arguments.len() as u16).to_be_bytes());
+            for text in arguments {
+                out.extend((text.len() as u32).to_be_bytes());
+                out.extend(text.as_bytes());
+            }
+            out.extend([0; 2]);
+        });
+    }
+
+    /// `Sync`.
+    pub fn sync(out: &mut Vec<u8>) {
+        put(out, b'S', |_| {});
+    }
+
+    /// `Flush`.
+    pub fn flush(out: &mut Vec<u8>) {
+        put(out, b'H', |_| {});
+    }
+
+    /// `Terminate`.
+    pub fn terminate(out: &mut Vec<u8>) {
+        put(out, b'X', |_| {});
+    }
+
+    /// `CopyData`.
+    pub fn data(out: &mut Vec<u8>, data: &[u8]) {
+        put(out, b'd', |out| out.extend(data));
+    }
+
+    /// `CopyDone`.
+    pub fn copy_done(out: &mut Vec<u8>) {
+        put(out, b'c', |_| {});
+    }
+
+    /// `CopyFail`.
+    pub fn copy_fail(out: &mut Vec<u8>, reason: &str) {
+        put(out, b'f', |out| put_cstr(out, reason));
+    }
+}

@@ -6,8 +6,9 @@
 //! same script runs on a fresh backend of its own, undisturbed ([`expect`]), and the answer is
 //! compared with that, message by message; what was committed is compared with what was told.
 //!
-//! Two worlds stand on this: [`world`] has one engine and opens streams outwards; in [`tunnel`]
-//! agents dial in, objects sleep, wake, die and exist twice, and sessions outlive all that.
+//! Three worlds stand on this: [`world`] has one engine and opens streams outwards; in [`tunnel`]
+//! agents dial in, objects sleep, wake, die and exist twice, and sessions outlive all that; in
+//! [`sockets`] clients speak the protocol themselves, each compared with a server of its own.
 //!
 //! [`runner`] runs many schedules and, when one breaks a rule, tells which seed repeats it.
 //! [`coverage`] counts what happened, so that a simulation that has gone stale is noticed.
@@ -20,6 +21,7 @@
 
 mod answer;
 mod caller;
+pub mod corpus;
 pub mod coverage;
 pub mod expect;
 pub mod message;
@@ -27,6 +29,7 @@ pub mod rng;
 pub mod runner;
 pub mod script;
 pub mod server;
+pub mod sockets;
 pub mod tunnel;
 pub mod world;
 

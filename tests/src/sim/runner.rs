@@ -3,7 +3,7 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use super::coverage::{self, Coverage};
-use super::{Violation, tunnel, world};
+use super::{Violation, sockets, tunnel, world};
 
 /// A world to run schedules of.
 #[derive(Clone, Copy, Debug)]
@@ -23,6 +23,10 @@ pub const POOL: Simulation =
 /// Objects and agents, with links between them.
 pub const TUNNEL: Simulation =
     Simulation { test: "tunnel", run: tunnel::run, must_happen: &tunnel::MUST_HAPPEN };
+
+/// Clients that speak the protocol themselves, through one engine.
+pub const SOCKETS: Simulation =
+    Simulation { test: "sockets", run: sockets::run, must_happen: &sockets::MUST_HAPPEN };
 
 /// A schedule that broke a rule.
 #[derive(Debug)]
@@ -85,9 +89,19 @@ pub fn run_many(world: Simulation, base: u64, runs: u64) -> Result<Coverage, Box
     Ok(coverage)
 }
 
-fn run_one(world: Simulation, seed: u64, traced: bool) -> Result<Coverage, Box<Violation>> {
-    let run = AssertUnwindSafe(|| (world.run)(seed, traced));
-    catch_unwind(run).unwrap_or_else(|panic| {
+/// Runs one schedule; a panic breaks a rule, too.
+///
+/// # Errors
+/// The rule that was broken.
+pub fn run_one(world: Simulation, seed: u64, traced: bool) -> Result<Coverage, Box<Violation>> {
+    caught(|| (world.run)(seed, traced))
+}
+
+/// A run that may panic, which breaks a rule as well.
+pub(super) fn caught(
+    run: impl FnOnce() -> Result<Coverage, Box<Violation>>,
+) -> Result<Coverage, Box<Violation>> {
+    catch_unwind(AssertUnwindSafe(run)).unwrap_or_else(|panic| {
         let text = panic.downcast_ref::<String>().map(String::as_str);
         let text = text.or_else(|| panic.downcast_ref::<&str>().copied());
         Err(Box::new(Violation {
@@ -104,7 +118,9 @@ mod tests {
 
     #[test]
     fn a_seed_is_a_schedule() {
-        for (world, seed) in [POOL, TUNNEL].into_iter().flat_map(|w| (0..20).map(move |s| (w, s))) {
+        for (world, seed) in
+            [POOL, TUNNEL, SOCKETS].into_iter().flat_map(|w| (0..20).map(move |s| (w, s)))
+        {
             let [first, second] = [false, true].map(|traced| (world.run)(seed, traced));
             let counts = |run: Result<Coverage, Box<Violation>>| {
                 run.map(|coverage| coverage.to_string()).map_err(|v| v.detail)

@@ -172,14 +172,16 @@ impl Writer<'_> {
                     "do",
                     "listen",
                     "prepare",
-                    "declare",
+                    "declare c cursor with hold for",
                     "call",
                     "execute",
                     "select set_config",
                     "select pg_advisory_lock",
                     "create temp",
                 ]);
-                format!("{how} {name} {}", self.value())
+                // Without it, it ends with its transaction.
+                let hold = if how == "declare" { " with hold" } else { "" };
+                format!("{how} {name} {}{hold}", self.value())
             }
             7 => String::new(),
             _ => format!("load {name} {}", self.value()),

@@ -1,9 +1,12 @@
 //! One connection's backend: start-up, then the protocol, then its end.
 
 use std::collections::VecDeque;
+use std::rc::Rc;
 
 use super::auth::Dialogue;
+use super::command::Command;
 use super::database::Database;
+use super::reply::Failure;
 use super::session::{How, Session};
 use crate::sim::message::{put, put_cstr, put_report};
 
@@ -27,7 +30,7 @@ pub struct Backend {
     pub(super) output: Vec<u8>,
     pub(super) session: Session,
     /// Statements of the simple query that runs.
-    pub(super) simple: VecDeque<String>,
+    pub(super) simple: VecDeque<Piece>,
     pub(super) in_simple: bool,
     pub(super) alone: bool,
     /// An error was sent; everything up to `Sync` is skipped.
@@ -38,7 +41,30 @@ pub struct Backend {
     pub cancel: Option<(i32, i32)>,
     pub(super) counted: bool,
     pub(super) salt: [u8; 16],
+    /// Settings that the start-up packet chose.
+    pub(super) chosen: Vec<(String, String)>,
+    pub(super) trip: Option<Trip>,
+    /// Whether output waits until it is asked for.
+    holds: bool,
+    /// So much of the output waits no longer.
+    released: usize,
     peer_gone: bool,
+}
+
+/// A statement of a simple query.
+#[derive(Clone, Debug)]
+pub(super) struct Piece {
+    pub(super) text: String,
+    pub(super) command: Command,
+}
+
+/// A message that will fail, whatever it asks for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Trip {
+    /// So many more are done as usual.
+    pub messages: u32,
+    /// Whether the session ends with it.
+    pub fatal: bool,
 }
 
 #[derive(Debug)]
@@ -49,52 +75,25 @@ pub(super) enum Phase {
     Ended,
 }
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Copying {
     pub(super) simple: bool,
+    /// Every line must be a number.
+    pub(super) numbers: bool,
     pub(super) lines: usize,
+    /// How the line begins that has not ended yet.
+    pub(super) line: Vec<u8>,
+    pub(super) open: bool,
+    /// A cancel is noticed with the next line.
+    pub(super) cancelled: bool,
 }
 
 #[derive(Clone, Debug)]
 pub(super) struct Slow {
     pub(super) text: String,
+    pub(super) value: String,
     pub(super) how: How,
     pub(super) until: u64,
-}
-
-/// Ways of a server to go wrong, each of which costs it its connection.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Mischief {
-    /// A `ReadyForQuery` nobody asked for.
-    ExtraReady,
-    /// A `CommandComplete` nobody asked for.
-    ExtraComplete,
-    /// A row nobody asked for.
-    ExtraRow,
-    /// An error nobody asked for.
-    ExtraError,
-    /// A message of a type that does not exist.
-    UnknownType,
-    /// A message of a type that answers nothing any client may ask.
-    WrongType,
-    /// A length that cannot be.
-    BadLength,
-    /// Half of a message, then the end.
-    HalfMessage,
-}
-
-impl Mischief {
-    /// All of them.
-    pub const ALL: [Self; 8] = [
-        Self::ExtraReady,
-        Self::ExtraComplete,
-        Self::ExtraRow,
-        Self::ExtraError,
-        Self::UnknownType,
-        Self::WrongType,
-        Self::BadLength,
-        Self::HalfMessage,
-    ];
 }
 
 impl Backend {
@@ -108,7 +107,7 @@ impl Backend {
             phase: Phase::Start,
             input: Vec::new(),
             output: Vec::new(),
-            session: Session::default(),
+            session: Session { process, ..Session::default() },
             simple: VecDeque::new(),
             in_simple: false,
             alone: true,
@@ -118,6 +117,10 @@ impl Backend {
             cancel: None,
             counted: false,
             salt,
+            chosen: Vec::new(),
+            trip: None,
+            holds: false,
+            released: 0,
             peer_gone: false,
         }
     }
@@ -125,7 +128,9 @@ impl Backend {
     /// A backend past its start-up, for the model that predicts answers.
     #[must_use]
     pub fn ready() -> Self {
-        Self { phase: Phase::Ready, ..Self::new(0, [0; 16]) }
+        let mut backend = Self { phase: Phase::Ready, ..Self::new(0, [0; 16]) };
+        backend.session.settings.greet(false, &mut Vec::new());
+        backend
     }
 
     /// Bytes arrived.
@@ -133,6 +138,7 @@ impl Backend {
         if self.ended() {
             return;
         }
+        self.holds = db.holds_replies;
         self.input.extend(bytes);
         self.advance(db, now);
     }
@@ -142,8 +148,17 @@ impl Backend {
         if self.slow.as_ref().is_some_and(|slow| slow.until <= now)
             && let Some(slow) = self.slow.take()
         {
-            self.session.finish_slow(&slow.text, slow.how, &mut self.output);
+            self.finish_slow(db, &slow);
             self.advance(db, now);
+        }
+    }
+
+    /// Tells an idle client what others notified to it. Nothing happens while it is busy: it is
+    /// told when it is done.
+    pub fn deliver(&mut self, db: &mut Database) {
+        if self.is_idle() {
+            self.session.put_notifications(db, &mut self.output);
+            self.release();
         }
     }
 
@@ -161,7 +176,33 @@ impl Backend {
 
     /// What it wants to send.
     pub fn take_output(&mut self) -> Vec<u8> {
-        std::mem::take(&mut self.output)
+        if !self.holds {
+            self.released = 0;
+            return std::mem::take(&mut self.output);
+        }
+        let rest = self.output.split_off(self.released);
+        self.released = 0;
+        std::mem::replace(&mut self.output, rest)
+    }
+
+    /// What was written so far waits no longer if it is urgent, or more than the buffer holds.
+    pub(super) fn release(&mut self) {
+        /// The real server's buffer.
+        const BUFFER: usize = 8192;
+        let urgent = std::mem::take(&mut self.session.urgent);
+        self.released = if self.ended() { self.output.len() } else { self.released.max(urgent) };
+        self.released += (self.output.len() - self.released) / BUFFER * BUFFER;
+    }
+
+    /// The output, for something that does not wait for the end of a request.
+    pub(super) fn urgent_output(&mut self) -> &mut Vec<u8> {
+        self.holds = false;
+        &mut self.output
+    }
+
+    /// Chooses a message that will fail.
+    pub fn trip(&mut self, trip: Trip) {
+        self.trip = Some(trip);
     }
 
     /// Whether it closes its connection once its output is sent.
@@ -194,14 +235,15 @@ impl Backend {
     }
 
     /// Prepares a statement that nobody asked for, as an earlier release of its client may have.
-    pub fn leave_statement(&mut self, name: &str, text: &str) {
-        self.session.statements.insert(name.to_owned(), text.to_owned());
+    pub fn leave_statement(&mut self, db: &Database, name: &str, text: &str) {
+        let statement = self.session.statement(db, Command::parse(text), text, Vec::new());
+        self.session.statements.insert(name.to_owned(), Rc::new(statement));
     }
 
     /// Whether COPY waits for data, and if so, whether a simple query began it.
     #[must_use]
     pub fn copying_simply(&self) -> Option<bool> {
-        self.copying.map(|copying| copying.simple)
+        self.copying.as_ref().map(|copying| copying.simple)
     }
 
     /// The other end is gone; a slow statement is finished first.
@@ -212,15 +254,21 @@ impl Backend {
         }
     }
 
-    /// A cancel request with the right key reached the server. True if it met a statement.
+    /// A cancel request with the right key reached the server. True if it met a statement; COPY
+    /// that waits for data meets it when data comes.
     pub fn cancelled(&mut self, db: &mut Database, now: u64) -> bool {
+        if let Some(copying) = &mut self.copying {
+            copying.cancelled = true;
+            return false;
+        }
         if self.slow.take().is_none() {
             db.seen.cancelled_nothing += 1;
             return false;
         }
         db.seen.cancelled += 1;
         let simple = self.in_simple;
-        self.session.fail("57014", "canceling statement due to user request", &mut self.output);
+        let failure = Failure::new("57014", "canceling statement due to user request");
+        self.session.fail(&failure, &mut self.output);
         self.after_error(simple);
         self.advance(db, now);
         true
@@ -241,35 +289,18 @@ impl Backend {
 
     /// Sends something of its own accord that every client must bear.
     pub fn chatter(&mut self, which: u64) {
+        let out = self.urgent_output();
         match which % 3 {
-            0 => put_report(&mut self.output, b'N', "NOTICE", "00000", "async"),
-            1 => put(&mut self.output, b'S', |out| {
+            0 => put_report(out, b'N', "NOTICE", "00000", "async"),
+            1 => put(out, b'S', |out| {
                 put_cstr(out, "search_path");
                 put_cstr(out, "elsewhere");
             }),
-            _ => put(&mut self.output, b'A', |out| {
+            _ => put(out, b'A', |out| {
                 out.extend(7u32.to_be_bytes());
                 put_cstr(out, "channel");
                 put_cstr(out, "payload");
             }),
-        }
-    }
-
-    /// Does something no server may do.
-    pub fn misbehave(&mut self, db: &mut Database, mischief: Mischief) {
-        let out = &mut self.output;
-        match mischief {
-            Mischief::ExtraReady => put(out, b'Z', |out| out.push(b'I')),
-            Mischief::ExtraComplete => put(out, b'C', |out| put_cstr(out, "SELECT 1")),
-            Mischief::ExtraRow => put(out, b'D', |out| out.extend([0, 0])),
-            Mischief::ExtraError => put_report(out, b'E', "ERROR", "XX000", "out of nowhere"),
-            Mischief::UnknownType => put(out, 0xf7, |out| out.extend([1, 2, 3])),
-            Mischief::WrongType => put(out, b'V', |out| out.extend(u32::MAX.to_be_bytes())),
-            Mischief::BadLength => out.extend([b'C', 0, 0, 0, 2, 0]),
-            Mischief::HalfMessage => {
-                out.extend([b'C', 0, 0, 0, 40, b'S', b'E']);
-                self.end(db);
-            }
         }
     }
 
@@ -278,9 +309,12 @@ impl Backend {
             db.connections -= 1;
             self.counted = false;
         }
-        self.session.roll_back();
+        self.session.end(db);
+        self.session.urgent = self.output.len();
         self.slow = None;
+        self.copying = None;
         self.phase = Phase::Ended;
+        self.release();
     }
 
     fn advance(&mut self, db: &mut Database, now: u64) {
@@ -297,13 +331,13 @@ impl Backend {
                     }
                 }
                 Phase::Ready => {
-                    if self.slow.is_some() || !self.step(db, now) {
-                        break;
-                    }
+                    self.run_input(db, now);
+                    break;
                 }
                 Phase::Ended => return,
             }
         }
+        self.release();
         if self.peer_gone && self.slow.is_none() {
             self.end(db);
         }

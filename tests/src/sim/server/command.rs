@@ -1,117 +1,151 @@
-//! The server's SQL: a dozen commands whose effects a model can predict.
+//! The server's SQL: commands whose effects a model can predict.
+//!
+//! What is SQL is spelled as SQL. The rest has a twin in SQL, against which a live test compares
+//! it: `echo 'v'` is `select 'v'`, `slow 5 v` sleeps five milliseconds, `fail 23505` raises.
+#![allow(clippy::wildcard_enum_match_arm, reason = "most commands are like most others")]
 
 /// One statement.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(super) enum Command {
-    /// `echo v`: one row.
-    Echo(String),
-    /// `rows n size v`: `n` rows of `size` bytes that begin with `v`.
+    /// `echo v`, `echo $1`: one row.
+    Echo(Value),
+    /// `rows n size v`: `n` rows of at least `size` bytes that begin with `v`.
     Rows(usize, usize, String),
+    /// `partial n sqlstate v`: `n` rows, then an error.
+    Partial(usize, String, String),
     /// `insert id`: seen by others once its transaction commits.
-    Insert(u64),
+    Insert(Value),
     /// `deferred id`: like `insert`, and its transaction fails at commit.
     Deferred(u64),
     /// `slow ms v`: one row, later.
     Slow(u64, String),
+    /// `notice v`: one row, and a notice before it.
+    Notice(String),
     /// `fail sqlstate`.
     Fail(String),
-    /// `begin`.
-    Begin,
-    /// `commit`.
+    /// `die`: the backend ends as if an administrator had ended it.
+    Die,
+    /// `begin`, `start transaction`, by its tag.
+    Begin(&'static str),
+    /// `commit`, `end`.
     Commit,
-    /// `rollback`.
+    /// `rollback`, `abort`.
     Rollback,
+    /// `savepoint s`.
+    Savepoint(String),
+    /// `rollback to s`.
+    RollbackTo(String),
+    /// `release s`.
+    Release(String),
     /// A command with this tag (`set`, `do`, `listen`, `load`, …) that leaves `name = value`
     /// behind, whatever it is called: `tag name value`.
     Leave { tag: &'static str, name: String, value: String },
+    /// `set name = v`, `set local name = v`; `reset name` and `set name to default` with `None`.
+    Set { name: String, value: Option<String>, local: bool, tag: &'static str },
+    /// `set transaction …`: without effect.
+    SetTransaction,
+    /// `select set_config('name', 'v', true)`: one row.
+    SetConfig { name: String, value: String, local: bool },
+    /// `reset all`.
+    ResetAll,
     /// `show name`: one row.
     Show(String),
-    /// `copy from stdin`: expects data.
-    CopyIn,
+    /// `copy t from stdin`: expects lines of text, or of numbers for the table `numbers`.
+    CopyIn(String),
     /// `copy stdout n v`: `n` lines.
     CopyOut(usize, String),
-    /// `discard all`.
-    DiscardAll,
-    /// `deallocate all`: forgets the named statements.
-    DeallocateAll,
+    /// `discard all | plans | sequences | temp`.
+    Discard(What),
+    /// `deallocate name`, `deallocate all` with `None`.
+    Deallocate(Option<String>),
+    /// `prepare name as …`.
+    Prepare(String, Box<Self>),
+    /// `execute name`.
+    Execute(String),
+    /// `create temp table t ()`.
+    CreateTemp(String),
+    /// `drop table t`.
+    Drop(String),
+    /// `select from t`: no rows, if there is such a table.
+    Read(String),
+    /// `listen c`.
+    Listen(String),
+    /// `unlisten c`, `unlisten *` with `None`.
+    Unlisten(Option<String>),
+    /// `notify c`, `notify c, 'payload'`.
+    Notify(String, String),
+    /// `select pg_advisory_lock(k)`, or one of its relatives.
+    Lock(Lock, u64),
+    /// `declare name cursor [with hold] for …`.
+    Declare { name: String, hold: bool, query: Box<Self> },
+    /// `fetch n from name`, `fetch all from name` with 0.
+    Fetch(usize, String),
+    /// `close name`, `close all` with `None`.
+    CloseCursor(Option<String>),
+    /// `star v`: one row, and its plan breaks with each `alter`.
+    Star(String),
+    /// `alter`: breaks the plans of all `star` statements once it is committed.
+    Alter,
     /// Nothing at all.
     Empty,
     /// Anything else: a syntax error.
     Unknown,
 }
 
-/// First words that leave session state, with their command tags. The rest of what an engine can
-/// know is in the words: `select set_config x v`, `select advisory x v`, `create temp x v`.
-const LEAVING: [(&str, &str); 9] = [
-    ("set", "SET"),
-    ("reset", "RESET"),
-    ("listen", "LISTEN"),
-    ("prepare", "PREPARE"),
-    ("do", "DO"),
-    ("call", "CALL"),
-    ("load", "LOAD"),
-    ("declare", "DECLARE CURSOR"),
-    ("execute", "SELECT 1"),
-];
+/// What a statement takes from its own text or from its parameters.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(super) enum Value {
+    /// A constant.
+    Text(String),
+    /// `$1` and so on, counted from 0.
+    Parameter(usize),
+}
+
+/// What `discard` discards.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum What {
+    All,
+    Plans,
+    Sequences,
+    Temp,
+}
+
+/// What is done to an advisory lock of the session.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Lock {
+    Take,
+    Try,
+    Unlock,
+    UnlockAll,
+}
+
+/// How the rows of a statement look.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Columns {
+    /// It has no rows.
+    NoRows,
+    /// Rows without a column.
+    Zero,
+    /// One column.
+    One,
+}
 
 impl Command {
-    /// Reads one statement, which may begin with a comment.
-    #[must_use]
-    pub(super) fn parse(text: &str) -> Self {
-        let text = text.trim();
-        let text = match text.split_once("*/") {
-            Some((comment, rest)) if comment.starts_with("/*") => rest.trim(),
-            _ => text,
-        };
-        let lower = text.to_lowercase();
-        let mut words = lower.split_whitespace();
-        let first = words.next().unwrap_or_default();
-        let rest: Vec<&str> = words.collect();
-        let number = |index: usize| rest.get(index).and_then(|w| w.parse().ok()).unwrap_or(0u64);
-        let word = |index: usize| rest.get(index).copied().unwrap_or_default().to_owned();
-        match first {
-            "" => Self::Empty,
-            "echo" => Self::Echo(word(0)),
-            "rows" => Self::Rows(number(0) as usize, number(1) as usize, word(2)),
-            "insert" => Self::Insert(number(0)),
-            "deferred" => Self::Deferred(number(0)),
-            "slow" => Self::Slow(number(0), word(1)),
-            "fail" => Self::Fail(word(0).to_uppercase()),
-            "begin" => Self::Begin,
-            "commit" => Self::Commit,
-            "rollback" => Self::Rollback,
-            "show" => Self::Show(word(0)),
-            "copy" if rest.contains(&"stdin") => Self::CopyIn,
-            "copy" => Self::CopyOut(number(1) as usize, word(2)),
-            "discard" => Self::DiscardAll,
-            "deallocate" => Self::DeallocateAll,
-            "select" | "create" => {
-                let tag = if first == "select" { "SELECT 1" } else { "CREATE TABLE" };
-                Self::Leave { tag, name: word(1), value: word(2) }
-            }
-            other => match LEAVING.iter().find(|(name, _)| *name == other) {
-                Some((_, tag)) => Self::Leave { tag, name: word(0), value: word(1) },
-                None => Self::Unknown,
-            },
-        }
-    }
-
     /// Whether it may run in a failed transaction.
     #[must_use]
     pub(super) fn ends_transaction(&self) -> bool {
-        matches!(self, Self::Commit | Self::Rollback)
+        matches!(self, Self::Commit | Self::Rollback | Self::RollbackTo(_))
     }
 
-    /// Whether it answers with rows.
+    /// The types of its parameters, if nobody declares others.
     #[must_use]
-    pub(super) fn has_rows(&self) -> bool {
-        matches!(
-            self,
-            Self::Echo(_)
-                | Self::Rows(..)
-                | Self::Slow(..)
-                | Self::Show(_)
-                | Self::Leave { tag: "SELECT 1", .. }
-        )
+    pub(super) fn parameters(&self) -> Vec<u32> {
+        const INT8: u32 = 20;
+        const TEXT: u32 = 25;
+        match self {
+            Self::Echo(Value::Parameter(last)) => vec![TEXT; last + 1],
+            Self::Insert(Value::Parameter(last)) => vec![INT8; last + 1],
+            _ => Vec::new(),
+        }
     }
 }

@@ -1,31 +1,194 @@
-//! The protocol after start-up: simple and extended queries, COPY, and what an error skips.
+//! The protocol after start-up: messages, simple queries, and what an error skips.
 
-use super::backend::{Backend, Copying, Slow};
+use super::backend::{Backend, Copying, Phase, Piece, Slow};
 use super::command::Command;
 use super::database::Database;
-use super::session::{Done, How, Portal, describe_rows};
-use crate::sim::message::{self, put, put_report, take_cstr};
+use super::lexer::split;
+use super::reader::{Malformed, Reader};
+use super::reply::{Failure, complete, row};
+use super::run::{Done, aborted, syntax_error};
+use super::session::How;
+use crate::sim::message::{put, put_report};
+
+/// Types of messages that clients may send.
+const KNOWN: &[u8] = b"QPBDECSHFXdcf";
+
+/// Types whose messages are small, and how small.
+const SMALL: &[u8] = b"DECSHXc";
+const SMALL_MAX: usize = 10_000;
+const LARGE_MAX: usize = 0x3fff_ffff;
+
+/// What the input begins with.
+enum Head<'a> {
+    /// Not enough to tell.
+    Part,
+    /// A message of this type, with this body.
+    Whole(u8, &'a [u8]),
+    /// No client says this.
+    UnknownType,
+    /// Nor this; the server just goes.
+    BadLength,
+}
+
+fn head<'a>(input: &mut &'a [u8]) -> Head<'a> {
+    let Some(&tag) = input.first() else { return Head::Part };
+    if !KNOWN.contains(&tag) {
+        return Head::UnknownType;
+    }
+    let Some(length) = input.get(1..5) else { return Head::Part };
+    let length = u32::from_be_bytes([length[0], length[1], length[2], length[3]]) as usize;
+    let most = if SMALL.contains(&tag) { SMALL_MAX } else { LARGE_MAX };
+    if !(4..=most).contains(&length) {
+        return Head::BadLength;
+    }
+    let Some(body) = input.get(5..1 + length) else { return Head::Part };
+    *input = &input[1 + length..];
+    Head::Whole(tag, body)
+}
 
 impl Backend {
-    /// Does one thing. False when there is nothing to do until more input.
-    pub(super) fn step(&mut self, db: &mut Database, now: u64) -> bool {
-        if self.copying.is_none() && self.in_simple {
-            match self.simple.pop_front() {
-                Some(text) => self.run_simple(db, now, &text),
-                None => self.end_simple(db),
+    /// Does what the input asks for.
+    pub(super) fn run_input(&mut self, db: &mut Database, now: u64) {
+        let mut input = std::mem::take(&mut self.input);
+        let mut rest = input.as_slice();
+        while self.slow.is_none() && matches!(self.phase, Phase::Ready) {
+            if self.in_simple && self.copying.is_none() {
+                self.next_piece(db, now);
+            } else {
+                match head(&mut rest) {
+                    Head::Part => break,
+                    Head::Whole(tag, body) => self.message(db, now, tag, body),
+                    Head::UnknownType => {
+                        db.seen.garbage += 1;
+                        let text = "invalid frontend message type";
+                        put_report(&mut self.output, b'E', "FATAL", "08P01", text);
+                        self.end(db);
+                    }
+                    Head::BadLength => {
+                        db.seen.garbage += 1;
+                        self.end(db);
+                    }
+                }
             }
-            return true;
+            self.release();
         }
-        let mut input = self.input.as_slice();
-        let Some(message) = message::take(&mut input) else { return false };
-        let (tag, body) = (message.tag, message.body.to_vec());
-        self.input.drain(..5 + body.len());
+        let used = input.len() - rest.len();
+        input.drain(..used);
+        self.input = input;
+    }
+
+    fn message(&mut self, db: &mut Database, now: u64, tag: u8, body: &[u8]) {
         if self.copying.is_some() {
-            self.copy_message(db, tag);
-        } else if !self.skipping || tag == b'S' || tag == b'X' {
-            self.message(db, now, tag, &body);
+            return self.copy_message(db, tag, body);
         }
-        true
+        if self.skipping && tag != b'S' && tag != b'X' {
+            return;
+        }
+        let outcome = match self.trips(db, tag) {
+            Some(failure) => Err(failure),
+            None if self.ended() => Ok(()),
+            None => match tag {
+                b'Q' => self.begin_simple(body),
+                b'F' => self.call(db, body),
+                b'S' => self.sync(db, body),
+                // A client may ask for what it would get anyway.
+                b'H' => {
+                    self.session.urgent = self.output.len();
+                    Ok(())
+                }
+                // COPY messages outside of COPY are ignored.
+                b'd' | b'c' | b'f' => Ok(()),
+                b'X' => {
+                    self.end(db);
+                    Ok(())
+                }
+                _ => self.extended(db, now, tag, body),
+            },
+        };
+        if let Err(failure) = outcome {
+            self.session.fail(&failure, &mut self.output);
+            self.skipping = !b"QFS".contains(&tag);
+            if !self.skipping {
+                self.end_implicit_and_tell(db);
+            }
+        }
+    }
+
+    fn sync(&mut self, db: &mut Database, body: &[u8]) -> Result<(), Failure> {
+        self.skipping = false;
+        Reader::new(body).end()?;
+        self.end_implicit_and_tell(db);
+        Ok(())
+    }
+
+    /// Whether the message is the one that was chosen to fail.
+    fn trips(&mut self, db: &mut Database, tag: u8) -> Option<Failure> {
+        let trip = self.trip.as_mut().filter(|_| b"QFSPBDEC".contains(&tag))?;
+        if trip.messages > 0 {
+            trip.messages -= 1;
+            return None;
+        }
+        let fatal = self.trip.take()?.fatal;
+        if fatal {
+            self.kill(db);
+            return None;
+        }
+        Some(Failure::new("XX000", "failed as planned"))
+    }
+
+    fn begin_simple(&mut self, body: &[u8]) -> Result<(), Failure> {
+        let mut body = Reader::new(body);
+        let text = body.text()?;
+        body.end()?;
+        self.session.statements.remove("");
+        let pieces = split(text).into_iter();
+        let pieces =
+            pieces.map(|text| Piece { text: text.to_owned(), command: Command::parse(text) });
+        self.simple = pieces.filter(|piece| piece.command != Command::Empty).collect();
+        if self.simple.iter().any(|piece| piece.command == Command::Unknown) {
+            self.simple.clear();
+            return Err(syntax_error());
+        }
+        if self.simple.is_empty() {
+            put(&mut self.output, b'I', |_| {});
+        }
+        self.alone = self.simple.len() == 1;
+        self.in_simple = true;
+        Ok(())
+    }
+
+    fn next_piece(&mut self, db: &mut Database, now: u64) {
+        let Some(piece) = self.simple.pop_front() else {
+            self.in_simple = false;
+            return self.end_implicit_and_tell(db);
+        };
+        self.session.portals.remove("");
+        let how = How { simple: true, alone: self.alone, limit: 0, sent: 0 };
+        match self.session.run(db, &piece.command, &[], how, &mut self.output) {
+            Ok(Done::Complete(tag)) => self.complete(db, true, &tag),
+            Ok(Done::Empty) => put(&mut self.output, b'I', |_| {}),
+            Ok(Done::Suspended { .. }) => {}
+            Ok(Done::Slow { ms, value }) => {
+                self.slow = Some(Slow { text: piece.text, value, how, until: now + ms });
+            }
+            Ok(Done::CopyIn(table)) => self.copying = Some(Copying::new(true, &table)),
+            Ok(Done::Dies) => self.kill(db),
+            Err(failure) => {
+                self.session.fail(&failure, &mut self.output);
+                self.after_error(true);
+            }
+        }
+    }
+
+    /// A statement is done. The last one of a simple query is not before it is committed.
+    pub(super) fn complete(&mut self, db: &mut Database, simple: bool, tag: &str) {
+        if simple
+            && self.simple.is_empty()
+            && let Err(failure) = self.session.end_implicit(db)
+        {
+            return self.put_failure(&failure);
+        }
+        complete(tag, &mut self.output);
     }
 
     /// An error was written: a simple query ends, an extended one is skipped up to `Sync`.
@@ -37,186 +200,65 @@ impl Backend {
         }
     }
 
-    fn message(&mut self, db: &mut Database, now: u64, tag: u8, body: &[u8]) {
-        let mut body = body;
-        match tag {
-            b'Q' => self.begin_simple(&take_cstr(&mut body)),
-            b'P' => self.parse(body),
-            b'B' => self.bind(body),
-            b'D' => self.describe(body),
-            b'E' => self.execute(db, now, body),
-            b'C' => self.close(body),
-            b'S' => {
-                self.skipping = false;
-                self.session.end_implicit(db, &mut self.output);
-                self.ready_point();
-            }
-            // Flush has nothing to do; COPY messages outside of COPY are ignored.
-            b'H' | b'd' | b'c' | b'f' => {}
-            b'X' => self.end(db),
-            _ => {
-                db.seen.garbage += 1;
-                put_report(&mut self.output, b'E', "FATAL", "08P01", "invalid message type");
-                self.end(db);
-            }
+    /// A slow statement has come to its end.
+    pub(super) fn finish_slow(&mut self, db: &mut Database, slow: &Slow) {
+        row(Some(slow.value.as_bytes()), &mut self.output);
+        if slow.how.limit == 1 {
+            put(&mut self.output, b's', |_| {});
+        } else {
+            self.complete(db, slow.how.simple, "SELECT 1");
         }
     }
 
-    fn begin_simple(&mut self, text: &str) {
-        self.simple = text.split(';').map(str::to_owned).collect();
-        let is_empty = |statement: &String| Command::parse(statement) == Command::Empty;
-        if !self.simple.iter().all(is_empty) {
-            self.simple.retain(|statement| !is_empty(statement));
+    /// A function call.
+    fn call(&mut self, db: &mut Database, body: &[u8]) -> Result<(), Failure> {
+        /// `reverse(text)`.
+        const REVERSE: u32 = 3062;
+        db.seen.calls += 1;
+        let mut body = Reader::new(body);
+        let function = body.number32()?;
+        for _ in 0..body.number16()? {
+            body.number16()?;
         }
-        self.simple.truncate(if self.simple.iter().all(is_empty) { 1 } else { usize::MAX });
-        self.alone = self.simple.len() == 1;
-        self.in_simple = true;
-    }
-
-    fn run_simple(&mut self, db: &mut Database, now: u64, text: &str) {
-        let how = How { simple: true, alone: self.alone, limit: 0, sent: 0 };
-        match self.session.run(db, text, how, &mut self.output) {
-            Done::Slow { ms } => {
-                self.slow = Some(Slow { text: text.to_owned(), how, until: now + ms });
+        let mut arguments = Vec::new();
+        for _ in 0..body.number16()? {
+            arguments.push(body.value()?);
+        }
+        body.number16()?;
+        body.end()?;
+        if self.session.failed() {
+            return Err(aborted());
+        }
+        if function != REVERSE {
+            return Err(Failure::new("42883", "the function does not exist"));
+        }
+        let [argument] = arguments.as_slice() else { return Err(Malformed.into()) };
+        put(&mut self.output, b'V', |out| match argument {
+            Some(text) => {
+                out.extend(u32::try_from(text.len()).unwrap().to_be_bytes());
+                out.extend(text.iter().rev());
             }
-            Done::CopyIn => self.copying = Some(Copying { simple: true, lines: 0 }),
-            Done::Failed => self.after_error(true),
-            Done::Replied | Done::Suspended { .. } => {}
+            None => out.extend(u32::MAX.to_be_bytes()),
+        });
+        self.end_implicit_and_tell(db);
+        Ok(())
+    }
+
+    /// An implicit transaction ends, and the client may go on.
+    fn end_implicit_and_tell(&mut self, db: &mut Database) {
+        if let Err(failure) = self.session.end_implicit(db) {
+            self.put_failure(&failure);
         }
-    }
-
-    fn end_simple(&mut self, db: &mut Database) {
-        self.in_simple = false;
-        self.session.end_implicit(db, &mut self.output);
-        self.ready_point();
-    }
-
-    fn ready_point(&mut self) {
+        self.session.put_notifications(db, &mut self.output);
+        self.session.settings.report_changes(&mut self.output);
         let status = self.session.status();
         put(&mut self.output, b'Z', |out| out.push(status));
+        self.session.urgent = self.output.len();
     }
 
-    fn fail(&mut self, sqlstate: &str, text: &str) {
-        self.session.fail(sqlstate, text, &mut self.output);
-        self.after_error(false);
-    }
-
-    fn parse(&mut self, mut body: &[u8]) {
-        let name = take_cstr(&mut body);
-        let text = take_cstr(&mut body);
-        let command = Command::parse(&text);
-        if self.session.failed() && !command.ends_transaction() {
-            return self.fail("25P02", "current transaction is aborted");
-        }
-        if command == Command::Unknown {
-            return self.fail("42601", "syntax error");
-        }
-        if !name.is_empty() && self.session.statements.contains_key(&name) {
-            return self.fail("42P05", "prepared statement already exists");
-        }
-        self.session.statements.insert(name, text);
-        put(&mut self.output, b'1', |_| {});
-    }
-
-    fn bind(&mut self, mut body: &[u8]) {
-        let name = take_cstr(&mut body);
-        let statement = take_cstr(&mut body);
-        let Some(text) = self.session.statements.get(&statement).cloned() else {
-            return self.fail("26000", "prepared statement does not exist");
-        };
-        if self.session.failed() && !Command::parse(&text).ends_transaction() {
-            return self.fail("25P02", "current transaction is aborted");
-        }
-        if !name.is_empty() && self.session.portals.contains_key(&name) {
-            return self.fail("42P03", "cursor already exists");
-        }
-        self.session.portals.insert(name, Portal { text, sent: 0 });
-        put(&mut self.output, b'2', |_| {});
-    }
-
-    fn describe(&mut self, mut body: &[u8]) {
-        let kind = body.first().copied().unwrap_or_default();
-        body = body.get(1..).unwrap_or_default();
-        let name = take_cstr(&mut body);
-        let text = if kind == b'S' {
-            self.session.statements.get(&name).cloned()
-        } else {
-            self.session.portals.get(&name).map(|portal| portal.text.clone())
-        };
-        let Some(text) = text else {
-            return self.fail("26000", "nothing of this name");
-        };
-        if kind == b'S' {
-            put(&mut self.output, b't', |out| out.extend([0, 0]));
-        }
-        if Command::parse(&text).has_rows() {
-            describe_rows(&mut self.output);
-        } else {
-            put(&mut self.output, b'n', |_| {});
-        }
-    }
-
-    fn execute(&mut self, db: &mut Database, now: u64, mut body: &[u8]) {
-        let name = take_cstr(&mut body);
-        let limit = body.get(..4).map_or(0, |b| u32::from_be_bytes(b.try_into().unwrap()));
-        let Some(portal) = self.session.portals.get(&name).cloned() else {
-            return self.fail("34000", "portal does not exist");
-        };
-        let how = How { simple: false, alone: true, limit: limit as usize, sent: portal.sent };
-        match self.session.run(db, &portal.text, how, &mut self.output) {
-            Done::Slow { ms } => {
-                self.slow = Some(Slow { text: portal.text, how, until: now + ms });
-            }
-            Done::CopyIn => self.copying = Some(Copying { simple: false, lines: 0 }),
-            Done::Failed => self.after_error(false),
-            Done::Suspended { sent } => {
-                if let Some(portal) = self.session.portals.get_mut(&name) {
-                    portal.sent = sent;
-                }
-            }
-            Done::Replied => {}
-        }
-    }
-
-    fn close(&mut self, mut body: &[u8]) {
-        let kind = body.first().copied().unwrap_or_default();
-        body = body.get(1..).unwrap_or_default();
-        let name = take_cstr(&mut body);
-        if kind == b'S' {
-            self.session.statements.remove(&name);
-        } else {
-            self.session.portals.remove(&name);
-        }
-        put(&mut self.output, b'3', |_| {});
-    }
-
-    /// A message while COPY waits for data. `Sync` and `Flush` are swallowed here.
-    fn copy_message(&mut self, db: &mut Database, tag: u8) {
-        let Some(mut copying) = self.copying else { return };
-        match tag {
-            b'd' => {
-                copying.lines += 1;
-                self.copying = Some(copying);
-            }
-            b'c' => {
-                self.copying = None;
-                let text = format!("COPY {}\0", copying.lines);
-                put(&mut self.output, b'C', |out| out.extend(text.as_bytes()));
-            }
-            b'S' | b'H' => {}
-            b'X' => self.end(db),
-            _ => {
-                db.seen.copies_failed += u64::from(tag == b'f');
-                self.copying = None;
-                let sqlstate = if tag == b'f' { "57014" } else { "08P01" };
-                self.session.fail(sqlstate, "COPY from stdin failed", &mut self.output);
-                self.after_error(copying.simple);
-                if tag != b'f' && db.loses_sync {
-                    let text = "terminating connection because protocol synchronization was lost";
-                    put_report(&mut self.output, b'E', "FATAL", "08P01", text);
-                    self.end(db);
-                }
-            }
-        }
+    /// An error that leaves no transaction behind.
+    fn put_failure(&mut self, failure: &Failure) {
+        failure.put(&mut self.output);
+        self.session.urgent = self.output.len();
     }
 }

@@ -1,56 +1,65 @@
-//! Executes commands in one session: transactions, state, effects.
+//! One session: what it remembers, and how its transactions end.
+#![allow(clippy::wildcard_enum_match_arm, reason = "most commands are like most others")]
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::rc::Rc;
 
-use super::command::Command;
+use super::command::{Columns, Command};
 use super::database::Database;
-use crate::sim::message::{put, put_cstr, put_report};
+use super::reply::{Failure, row};
+use super::run_state::LEFT;
+use super::settings::Settings;
+use super::transaction::{Transaction, Undo};
+use crate::sim::message::put_report;
 
 /// What one session remembers.
 #[derive(Debug, Default)]
 pub(super) struct Session {
-    transaction: Option<Transaction>,
-    /// What `set` and its like left behind.
-    variables: BTreeMap<String, String>,
+    /// Its process id, by which the database knows it.
+    pub(super) process: i32,
+    pub(super) transaction: Option<Transaction>,
+    pub(super) settings: Settings,
+    /// What commands left behind that leave something, whatever it is.
+    pub(super) variables: BTreeMap<String, String>,
     /// What `load` left behind: nothing clears it.
-    loaded: BTreeMap<String, String>,
+    pub(super) loaded: BTreeMap<String, String>,
     /// Named and unnamed statements.
-    pub(super) statements: BTreeMap<String, String>,
-    /// Named and unnamed portals.
+    pub(super) statements: BTreeMap<String, Rc<Statement>>,
+    /// Named and unnamed portals, and cursors.
     pub(super) portals: BTreeMap<String, Portal>,
+    /// Temporary tables.
+    pub(super) tables: BTreeSet<String>,
+    /// Channels it listens to.
+    pub(super) listening: BTreeSet<String>,
+    /// So much of the output must not wait for the end of the request.
+    pub(super) urgent: usize,
+}
+
+/// A prepared statement.
+#[derive(Debug)]
+pub(super) struct Statement {
+    pub(super) command: Command,
+    /// The text it was prepared with.
+    pub(super) text: String,
+    /// Types of its parameters.
+    pub(super) types: Vec<u32>,
+    /// How often `alter` had been committed when it was prepared.
+    pub(super) generation: u64,
 }
 
 /// A bound statement.
 #[derive(Clone, Debug)]
 pub(super) struct Portal {
-    /// Its text.
-    pub(super) text: String,
+    pub(super) statement: Rc<Statement>,
+    pub(super) parameters: Rc<[Option<Vec<u8>>]>,
+    /// The format of its result.
+    pub(super) format: u16,
     /// Rows that were already sent.
     pub(super) sent: usize,
-}
-
-#[derive(Debug)]
-struct Transaction {
-    explicit: bool,
-    failed: bool,
-    fails_at_commit: bool,
-    inserts: Vec<u64>,
-    variables_before: BTreeMap<String, String>,
-}
-
-/// How a statement ended.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) enum Done {
-    /// Its reply is written.
-    Replied,
-    /// Rows are left in the portal.
-    Suspended { sent: usize },
-    /// It goes on until then.
-    Slow { ms: u64 },
-    /// It expects COPY data.
-    CopyIn,
-    /// It failed; the error is written.
-    Failed,
+    /// It has come to its end.
+    pub(super) done: bool,
+    /// It outlives its transaction.
+    pub(super) hold: bool,
 }
 
 impl Session {
@@ -71,200 +80,162 @@ impl Session {
     }
 
     /// Writes an error and marks the transaction.
-    pub(super) fn fail(&mut self, sqlstate: &str, text: &str, out: &mut Vec<u8>) {
-        put_report(out, b'E', "ERROR", sqlstate, text);
+    pub(super) fn fail(&mut self, failure: &Failure, out: &mut Vec<u8>) {
+        failure.put(out);
+        self.urgent = out.len();
         self.open_transaction().failed = true;
     }
 
-    /// Runs one statement.
-    pub(super) fn run(
-        &mut self,
-        db: &mut Database,
-        text: &str,
-        how: How,
-        out: &mut Vec<u8>,
-    ) -> Done {
-        let command = Command::parse(text);
-        if self.failed() && !command.ends_transaction() && command != Command::Empty {
-            self.fail("25P02", "current transaction is aborted", out);
-            return Done::Failed;
-        }
+    /// Writes a warning.
+    pub(super) fn warn(&mut self, sqlstate: &str, text: &str, out: &mut Vec<u8>) {
+        put_report(out, b'N', "WARNING", sqlstate, text);
+        self.urgent = out.len();
+    }
+
+    /// The transaction that is open, or an implicit one.
+    pub(super) fn open_transaction(&mut self) -> &mut Transaction {
+        self.transaction.get_or_insert_default()
+    }
+
+    /// Whether a transaction is open that a command has begun.
+    #[must_use]
+    pub(super) fn is_explicit(&self) -> bool {
+        self.transaction.as_ref().is_some_and(|transaction| transaction.explicit)
+    }
+
+    /// How often the tables have been altered, as this session sees it.
+    #[must_use]
+    pub(super) fn generation(&self, db: &Database) -> u64 {
+        db.generation + self.transaction.as_ref().map_or(0, |transaction| transaction.work.alters)
+    }
+
+    /// Checks what is checked before a statement is planned.
+    pub(super) fn analyze(&self, command: &Command) -> Result<(), Failure> {
         match command {
-            Command::Begin => {
-                self.open_transaction().explicit = true;
-                tag(out, "BEGIN")
+            Command::Read(name) if !self.tables.contains(name) => Err(undefined_table()),
+            Command::Declare { query, .. } => self.analyze(query),
+            Command::Show(name) if !LEFT.contains(&name.as_str()) => {
+                let known = self.settings.value(name).map(drop);
+                known.ok_or_else(|| Failure::new("42704", "unrecognized configuration parameter"))
             }
-            Command::Commit => self.commit_command(db, out),
-            Command::Rollback => {
-                db.seen.rollbacks += 1;
-                self.roll_back();
-                tag(out, "ROLLBACK")
-            }
-            Command::DiscardAll => self.discard(db, how, out),
-            Command::DeallocateAll => {
-                db.seen.purges += 1;
-                self.statements.retain(|name, _| name.is_empty());
-                tag(out, "DEALLOCATE ALL")
-            }
-            Command::Empty => {
-                put(out, b'I', |_| {});
-                Done::Replied
-            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Checks a prepared statement before it is run again.
+    pub(super) fn revalidate(&self, db: &Database, statement: &Statement) -> Result<(), Failure> {
+        let is_stale = statement.generation != self.generation(db);
+        if matches!(statement.command, Command::Star(_)) && is_stale {
+            let mut failure = Failure::new("0A000", "cached plan must not change result type");
+            failure.routine = Some("RevalidateCachedQuery");
+            return Err(failure);
+        }
+        self.analyze(&statement.command)
+    }
+
+    /// The rows with which `command` answers.
+    #[must_use]
+    pub(super) fn columns(&self, command: &Command) -> Columns {
+        let yes = match command {
             Command::Echo(_)
             | Command::Rows(..)
-            | Command::Insert(_)
-            | Command::Deferred(_)
+            | Command::Partial(..)
             | Command::Slow(..)
-            | Command::Fail(_)
-            | Command::Leave { .. }
+            | Command::Notice(_)
             | Command::Show(_)
-            | Command::CopyIn
-            | Command::CopyOut(..)
-            | Command::Unknown => {
-                self.open_transaction();
-                self.run_plain(&command, how, out)
+            | Command::SetConfig { .. }
+            | Command::Lock(..)
+            | Command::Star(_) => true,
+            Command::Leave { tag, .. } => *tag == "SELECT 1",
+            Command::Read(_) => return Columns::Zero,
+            Command::Execute(name) => {
+                let statement = self.statements.get(name);
+                return statement.map_or(Columns::NoRows, |s| self.columns(&s.command));
             }
-        }
-    }
-
-    fn run_plain(&mut self, command: &Command, how: How, out: &mut Vec<u8>) -> Done {
-        if how.simple && command.has_rows() && !matches!(command, Command::Slow(..)) {
-            describe_rows(out);
-        }
-        match command {
-            Command::Echo(value) => one_row(out, value),
-            Command::Show(name) => {
-                let value = self.variables.get(name).or_else(|| self.loaded.get(name));
-                one_row(out, &value.cloned().unwrap_or_default())
-            }
-            Command::Rows(count, size, value) => rows(out, *count, *size, value, how),
-            Command::Insert(id) => {
-                self.open_transaction().inserts.push(*id);
-                tag(out, "INSERT 0 1")
-            }
-            Command::Deferred(id) => {
-                let transaction = self.open_transaction();
-                transaction.inserts.push(*id);
-                transaction.fails_at_commit = true;
-                tag(out, "INSERT 0 1")
-            }
-            Command::Slow(ms, _) => Done::Slow { ms: *ms },
-            Command::Fail(sqlstate) => {
-                self.fail(sqlstate, "failed as asked", out);
-                Done::Failed
-            }
-            Command::Leave { tag, name, value } => self.leave(tag, name, value, out),
-            Command::CopyIn => {
-                put(out, b'G', |out| out.extend([0, 0, 0]));
-                Done::CopyIn
-            }
-            Command::CopyOut(count, value) => copy_out(out, *count, value),
-            Command::Begin
-            | Command::Commit
-            | Command::Rollback
-            | Command::DiscardAll
-            | Command::DeallocateAll
-            | Command::Empty
-            | Command::Unknown => {
-                self.fail("42601", "syntax error", out);
-                Done::Failed
-            }
-        }
-    }
-
-    fn leave(&mut self, text: &str, name: &str, value: &str, out: &mut Vec<u8>) -> Done {
-        match text {
-            "RESET" => {}
-            "LOAD" => {
-                self.loaded.insert(name.to_owned(), value.to_owned());
-            }
-            _ => {
-                self.variables.insert(name.to_owned(), value.to_owned());
-            }
-        }
-        if text == "SELECT 1" {
-            data_row(out, value.as_bytes());
-        }
-        tag(out, text)
-    }
-
-    /// Writes the reply of a slow statement that has come to its end.
-    pub(super) fn finish_slow(&self, text: &str, how: How, out: &mut Vec<u8>) {
-        let Command::Slow(_, value) = Command::parse(text) else { return };
-        if how.simple {
-            describe_rows(out);
-        }
-        one_row(out, &value);
+            Command::Fetch(_, name) => self.portals.contains_key(name),
+            _ => false,
+        };
+        if yes { Columns::One } else { Columns::NoRows }
     }
 
     /// `Sync`, or the end of a simple query: an implicit transaction ends here.
-    pub(super) fn end_implicit(&mut self, db: &mut Database, out: &mut Vec<u8>) {
-        let (explicit, failed) =
-            self.transaction.as_ref().map_or((false, false), |t| (t.explicit, t.failed));
-        if failed && !explicit {
-            self.roll_back();
-        } else if !explicit && !self.commit(db) {
-            put_report(out, b'E', "ERROR", "23503", "deferred constraint violated");
-        }
-        if self.transaction.is_none() {
-            self.portals.clear();
+    pub(super) fn end_implicit(&mut self, db: &mut Database) -> Result<(), Failure> {
+        match &self.transaction {
+            Some(transaction) if transaction.explicit => Ok(()),
+            Some(transaction) if transaction.failed => {
+                self.roll_back();
+                Ok(())
+            }
+            _ => self.commit(db),
         }
     }
 
-    /// The connection is gone.
+    /// Undoes what is not committed.
     pub(super) fn roll_back(&mut self) {
         if let Some(transaction) = self.transaction.take() {
-            self.variables = transaction.variables_before;
+            transaction.into_undo().for_each(|undo| self.undo(undo));
         }
-        self.portals.clear();
+        self.portals.retain(|_, portal| portal.hold);
+        self.settings.end_transaction();
     }
 
-    fn open_transaction(&mut self) -> &mut Transaction {
-        self.transaction.get_or_insert_with(|| Transaction {
-            explicit: false,
-            failed: false,
-            fails_at_commit: false,
-            inserts: Vec::new(),
-            variables_before: self.variables.clone(),
-        })
+    /// Takes one change back.
+    pub(super) fn undo(&mut self, undo: Undo) {
+        match undo {
+            Undo::Setting(name, before) => self.settings.undo(name, before),
+            Undo::Variable(name, Some(before)) => {
+                self.variables.insert(name, before);
+            }
+            Undo::Variable(name, None) => {
+                self.variables.remove(&name);
+            }
+            Undo::Created(name) => {
+                self.tables.remove(&name);
+            }
+            Undo::Dropped(name) => {
+                self.tables.insert(name);
+            }
+            Undo::Listened(channel) => {
+                self.listening.remove(&channel);
+            }
+            Undo::Unlistened(channels) => self.listening.extend(channels),
+            Undo::Opened(name) => {
+                self.portals.remove(&name);
+            }
+        }
     }
 
-    fn commit_command(&mut self, db: &mut Database, out: &mut Vec<u8>) -> Done {
-        if self.transaction.as_ref().is_some_and(|t| t.failed) {
+    /// Commits what is open.
+    pub(super) fn commit(&mut self, db: &mut Database) -> Result<(), Failure> {
+        if self.transaction.as_ref().is_some_and(|t| t.work.fails_at_commit) {
             self.roll_back();
-            return tag(out, "ROLLBACK");
+            return Err(Failure::new("23503", "deferred constraint violated"));
         }
-        if self.commit(db) {
-            return tag(out, "COMMIT");
+        if let Some(transaction) = self.transaction.take() {
+            db.publish(self.process, &self.listening);
+            db.commit(self.process, transaction.work);
         }
-        put_report(out, b'E', "ERROR", "23503", "deferred constraint violated");
-        Done::Failed
+        self.portals.retain(|_, portal| portal.hold);
+        self.settings.end_transaction();
+        Ok(())
     }
 
-    fn commit(&mut self, db: &mut Database) -> bool {
-        let Some(transaction) = self.transaction.take() else { return true };
-        if transaction.fails_at_commit {
-            self.variables = transaction.variables_before;
-            return false;
-        }
-        for id in transaction.inserts {
-            *db.committed.entry(id).or_default() += 1;
-        }
-        true
+    /// The session ends; what it held of the database is free.
+    pub(super) fn end(&mut self, db: &mut Database) {
+        self.roll_back();
+        self.listening.clear();
+        db.forget(self.process);
     }
 
-    fn discard(&mut self, db: &mut Database, how: How, out: &mut Vec<u8>) -> Done {
-        let inside = self.transaction.is_some() || !how.alone;
-        if inside && db.discard_fails_in_transaction {
-            self.fail("25001", "DISCARD ALL cannot run inside a transaction block", out);
-            return Done::Failed;
+    /// Sends what was notified to it, if it is between two transactions.
+    pub(super) fn put_notifications(&mut self, db: &mut Database, out: &mut Vec<u8>) {
+        if self.status() != b'I' {
+            return;
         }
-        if !inside {
-            self.statements.clear();
-            db.seen.discards += 1;
+        for mail in db.mail.remove(&self.process).unwrap_or_default() {
+            mail.put(out);
+            self.urgent = out.len();
         }
-        self.variables.clear();
-        tag(out, "DISCARD ALL")
     }
 }
 
@@ -281,57 +252,49 @@ pub(super) struct How {
     pub(super) sent: usize,
 }
 
-/// Writes the description of the one column there is.
-pub(super) fn describe_rows(out: &mut Vec<u8>) {
-    put(out, b'T', |out| {
-        out.extend(1u16.to_be_bytes());
-        put_cstr(out, "value");
-        out.extend(0u32.to_be_bytes());
-        out.extend(0u16.to_be_bytes());
-        out.extend(25u32.to_be_bytes());
-        out.extend(u16::MAX.to_be_bytes());
-        out.extend(u32::MAX.to_be_bytes());
-        out.extend(0u16.to_be_bytes());
-    });
+/// The rows of a statement.
+#[derive(Debug)]
+pub(super) enum Rows<'a> {
+    /// One.
+    One(Option<&'a [u8]>),
+    /// None, and they would have no column.
+    Nothing,
+    /// Many, and perhaps an error after them.
+    Many { count: usize, size: usize, value: &'a str, error: Option<&'a str> },
 }
 
-fn tag(out: &mut Vec<u8>, text: &str) -> Done {
-    put(out, b'C', |out| put_cstr(out, text));
-    Done::Replied
-}
-
-fn one_row(out: &mut Vec<u8>, value: &str) -> Done {
-    data_row(out, value.as_bytes());
-    tag(out, "SELECT 1")
-}
-
-fn data_row(out: &mut Vec<u8>, value: &[u8]) {
-    put(out, b'D', |out| {
-        out.extend(1u16.to_be_bytes());
-        out.extend(u32::try_from(value.len()).unwrap().to_be_bytes());
-        out.extend_from_slice(value);
-    });
-}
-
-fn rows(out: &mut Vec<u8>, count: usize, size: usize, value: &str, how: How) -> Done {
-    let end = if how.limit == 0 { count } else { count.min(how.sent + how.limit) };
-    for index in how.sent..end {
-        let mut text = format!("{value}:{index}:").into_bytes();
-        text.resize(text.len().max(size), b'.');
-        data_row(out, &text);
+impl Rows<'_> {
+    /// Writes the rows from `how.sent` on; how many there were, and whether more may follow.
+    pub(super) fn put(&self, how: How, out: &mut Vec<u8>) -> Result<(usize, bool), Failure> {
+        let count = match self {
+            Self::One(_) => 1,
+            Self::Nothing => 0,
+            Self::Many { count, .. } => *count,
+        };
+        let wanted = if how.limit == 0 { usize::MAX } else { how.limit };
+        let end = count.min(how.sent.saturating_add(wanted));
+        for index in how.sent..end {
+            match self {
+                Self::One(value) => row(*value, out),
+                Self::Nothing => {}
+                Self::Many { size, value, .. } => {
+                    let mut text = format!("{value}:{index}:").into_bytes();
+                    text.resize(text.len().max(*size), b'.');
+                    row(Some(&text), out);
+                }
+            }
+        }
+        let sent = end.saturating_sub(how.sent);
+        let more = sent == wanted;
+        match self {
+            Self::Many { error: Some(sqlstate), .. } if !more => {
+                Err(Failure::new((*sqlstate).to_owned(), "failed as asked"))
+            }
+            _ => Ok((sent, more)),
+        }
     }
-    if how.limit > 0 && end - how.sent == how.limit {
-        put(out, b's', |_| {});
-        return Done::Suspended { sent: end };
-    }
-    tag(out, &format!("SELECT {}", end - how.sent))
 }
 
-fn copy_out(out: &mut Vec<u8>, count: usize, value: &str) -> Done {
-    put(out, b'H', |out| out.extend([0, 0, 0]));
-    for index in 0..count {
-        put(out, b'd', |out| out.extend(format!("{value}:{index}\n").as_bytes()));
-    }
-    put(out, b'c', |_| {});
-    tag(out, &format!("COPY {count}"))
+pub(super) fn undefined_table() -> Failure {
+    Failure::new("42P01", "the relation does not exist")
 }

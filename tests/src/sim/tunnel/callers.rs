@@ -116,7 +116,7 @@ impl World {
         let request = Request {
             remaining_ms: u32::try_from(remaining).unwrap_or(0),
             id: RequestId(id),
-            options: Options { caller: None, reset },
+            options: Options { reset, ..Options::default() },
             protocol: Bytes::from(script.protocol.clone()),
         };
         let mut caller = Caller::new(script, expected, request.encode().freeze());
@@ -154,7 +154,10 @@ impl World {
             }
         }
         self.note(|_| format!("  client {} comes to object {site} with {kind:?}", index + 1));
-        self.feed(site, Input::ClientOpened { client: ClientId(index as u64 + 1), request });
+        self.feed(
+            site,
+            Input::ClientOpened { client: ClientId(index as u64 + 1), request, lease: None },
+        );
     }
 
     /// Where the object that knows this client is, while it lives.

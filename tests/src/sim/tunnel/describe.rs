@@ -77,7 +77,7 @@ fn message(bytes: &Bytes) -> String {
 /// One line.
 pub(super) fn object_input(input: &engine::Input) -> String {
     match input {
-        engine::Input::ClientOpened { client, request } => {
+        engine::Input::ClientOpened { client, request, .. } => {
             format!("{client} opened, {}", short(request.get(23..).unwrap_or_default()))
         }
         engine::Input::StreamData { stream, bytes } => format!("{stream} data {}", short(bytes)),

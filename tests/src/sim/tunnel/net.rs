@@ -399,7 +399,10 @@ impl World {
             }
             Owner::Direct { site, stream, .. } => {
                 let stream = StreamId(stream);
-                self.feed(site, engine::Input::StreamClosed { stream, accepted, detail });
+                self.feed(
+                    site,
+                    engine::Input::StreamClosed { stream, orderly: false, accepted, detail },
+                );
             }
         }
     }

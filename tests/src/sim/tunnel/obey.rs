@@ -43,6 +43,11 @@ impl World {
             Output::WriteAnswer { client, bytes, end } => {
                 self.obey_answer(client, &bytes, true, end);
             }
+            Output::WriteSocket { .. }
+            | Output::GrantSocket { .. }
+            | Output::CloseSocket { .. } => {
+                self.broken("boundary", "a socket that nobody opened".to_owned());
+            }
             Output::Probe { client } => self.obey_probe(client),
             Output::Log(event) => self.check_log(&event),
             Output::SendLink { link, message } => self.obey_send(link.0, &message),
@@ -123,6 +128,7 @@ impl World {
     }
 
     fn check_log(&mut self, event: &LogEvent) {
+        self.coverage.note_log(&event.text);
         if event.text.contains("geheim") || event.text.contains("/*c") {
             self.broken("secrets", format!("the log says {:?}", event.text));
         }

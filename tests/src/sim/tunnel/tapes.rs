@@ -140,7 +140,7 @@ impl World {
             if let Some(conn) = self.conns.get_mut(&id)
                 && conn.is_at_rest()
             {
-                conn.backend.leave_statement("s1", "echo old");
+                conn.backend.leave_statement(&self.db, "s1", "echo old");
             }
         }
     }

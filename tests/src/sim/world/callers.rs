@@ -73,6 +73,7 @@ impl World {
             options: Options {
                 caller: self.rng.chance(30).then(|| "sim".to_owned()),
                 reset: self.rng.chance(10),
+                ..Options::default()
             },
             protocol: Bytes::from(script.protocol.clone()),
         };
@@ -120,7 +121,7 @@ impl World {
         }
         let kind = self.clients[index].script.kind;
         self.note(|_| format!("  client {} comes with {kind:?}", index + 1));
-        self.feed(Input::ClientOpened { client: ClientId(index as u64 + 1), request });
+        self.feed(Input::ClientOpened { client: ClientId(index as u64 + 1), request, lease: None });
     }
 
     pub(super) fn abort(&mut self, index: usize) {

@@ -91,6 +91,11 @@ impl World {
             | Output::RaiseEpoch => {
                 self.broken("boundary", "a link without an agent".to_owned());
             }
+            Output::WriteSocket { .. }
+            | Output::GrantSocket { .. }
+            | Output::CloseSocket { .. } => {
+                self.broken("boundary", "a socket that nobody opened".to_owned());
+            }
         }
     }
 
@@ -178,7 +183,8 @@ impl World {
         }
         let (holder, poisoned) = (stream.holder.replace(client_id), stream.poisoned);
         let other = holder.filter(|h| *h != client_id);
-        if other.is_some_and(|h| self.clients[h as usize - 1].outcome.is_none()) {
+        let served = |c: &Caller| c.outcome.is_none() && !c.gone;
+        if other.is_some_and(|h| served(&self.clients[h as usize - 1])) {
             let detail = format!("stream {id} serves clients {holder:?} and {client_id} at once");
             return self.broken("2 one place", detail);
         }
@@ -296,6 +302,7 @@ impl World {
     }
 
     fn check_log(&mut self, event: &LogEvent) {
+        self.coverage.note_log(&event.text);
         if event.text.contains("geheim") || event.text.contains("/*c") {
             self.broken("secrets", format!("the log says {:?}", event.text));
         }

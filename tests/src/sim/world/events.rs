@@ -82,7 +82,7 @@ fn short(bytes: &[u8]) -> String {
 /// One line of the trace.
 pub(super) fn describe_input(input: &Input) -> String {
     match input {
-        Input::ClientOpened { client, request } => {
+        Input::ClientOpened { client, request, .. } => {
             let protocol = request.get(23..).unwrap_or_default();
             format!("{client} opened, {}", short(protocol))
         }

@@ -88,7 +88,9 @@ impl World {
             1 => Input::AbortRequest { id: self.rng.bytes() },
             2 => Input::StreamOpened { stream },
             3 => Input::StreamData { stream, bytes: Bytes::from_static(b"Z\0\0\0\x05I") },
-            4 => Input::StreamClosed { stream, accepted: 0, detail: "twice".into() },
+            4 => {
+                Input::StreamClosed { stream, orderly: false, accepted: 0, detail: "twice".into() }
+            }
             5 => Input::StreamSecured { stream },
             6 => Input::ClientGone { client },
             7 => Input::ClientAlive { client },

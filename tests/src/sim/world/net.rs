@@ -254,6 +254,6 @@ impl World {
         }
         self.after_backend(id);
         let detail = "as simulated".into();
-        self.feed(Input::StreamClosed { stream: StreamId(id), accepted, detail });
+        self.feed(Input::StreamClosed { stream: StreamId(id), orderly: false, accepted, detail });
     }
 }

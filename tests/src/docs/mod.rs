@@ -1,0 +1,49 @@
+//! What the documents say, held against what is built.
+
+mod limits;
+mod states;
+
+use std::path::{Path, PathBuf};
+use std::{env, fs};
+
+fn path(path: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(path)
+}
+
+fn read(name: &str) -> String {
+    fs::read_to_string(path(name)).unwrap_or_else(|e| panic!("{name}: {e}"))
+}
+
+/// With `REWRITE_DOCS=1` in the environment the page is brought up to date instead.
+#[test]
+fn the_page_of_limits_is_made_from_the_limits() {
+    const PAGE: &str = "docs/limits.md";
+    if env::var_os("REWRITE_DOCS").is_some() {
+        fs::write(path(PAGE), limits::page()).unwrap();
+    }
+    let same = fs::read_to_string(path(PAGE)).is_ok_and(|page| page == limits::page());
+    assert!(same, "REWRITE_DOCS=1 cargo test -p pierhead-tests --lib docs rewrites {PAGE}");
+}
+
+#[test]
+fn the_readme_shows_the_example_that_is_built() {
+    let example = read("examples/bound/src/lib.rs");
+    let (_, code) = example.split_once("\n\n").unwrap();
+    assert!(read("README.md").contains(code), "copy examples/bound/src/lib.rs into README.md");
+    assert!(code.lines().count() < 40, "the first example is to stay short");
+}
+
+#[test]
+fn the_signs_of_state_are_those_that_the_page_lists() {
+    let page = read("docs/reset.md");
+    for (file, list) in [("signs", "COMMANDS"), ("coarse", "WORDS")] {
+        let source = read(&format!("engine/src/sql/{file}.rs"));
+        let from = source.find(&format!("const {list}")).unwrap();
+        let list = source[from..].split_once(';').unwrap().1.split_once("];").unwrap().0;
+        for word in list.split('"').skip(1).step_by(2) {
+            let shown = page.contains(&format!("`{word}`"))
+                || page.contains(&format!("`{}`", word.to_uppercase()));
+            assert!(shown, "docs/reset.md does not list {word}");
+        }
+    }
+}

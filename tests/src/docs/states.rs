@@ -1,0 +1,131 @@
+//! `docs/states.md`, made from the engine's own tables.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
+use std::fs;
+
+use pierhead_engine::states::{SESSIONS, STATES, STREAMS, Transition};
+
+const PAGE: &str = "docs/states.md";
+
+/// With `REWRITE_DOCS=1` in the environment the page is brought up to date instead.
+#[test]
+fn the_page_shows_the_states_as_the_engine_has_them() {
+    let path = super::path(PAGE);
+    if std::env::var_os("REWRITE_DOCS").is_some() {
+        fs::write(&path, page()).unwrap();
+    }
+    let same = fs::read_to_string(&path).is_ok_and(|text| text == page());
+    assert!(same, "REWRITE_DOCS=1 cargo test -p pierhead-tests --lib docs rewrites {PAGE}");
+}
+
+#[test]
+fn no_transition_is_listed_twice_and_none_leaves_what_is_no_state() {
+    let lines: BTreeSet<_> = SESSIONS.iter().map(|t| t.line).collect();
+    assert_eq!(lines.len(), SESSIONS.len());
+    let is_state = |name| STATES.iter().any(|(state, _)| *state == name);
+    assert!(SESSIONS.iter().all(|t| is_state(t.from) && is_state(t.to)));
+}
+
+fn page() -> String {
+    let mut page = String::from(INTRODUCTION);
+    page += &diagram();
+    page += SESSION_ENDS;
+    for (state, meaning) in STATES {
+        writeln!(page, "| **{state}** | {meaning} |").unwrap();
+    }
+    page += &table();
+    page += RARE;
+    for t in SESSIONS {
+        if let Some(rare) = t.rare {
+            writeln!(page, "- `{}`: {rare}.", t.line).unwrap();
+        }
+    }
+    page += STREAMS_BEGIN;
+    for (from, why, to) in STREAMS {
+        writeln!(page, "| {from} | {why} | {to} |").unwrap();
+    }
+    page
+}
+
+/// Mermaid's notation, which the usual viewers of Markdown draw.
+fn diagram() -> String {
+    let mut ways: BTreeMap<(usize, usize), Vec<&str>> = BTreeMap::new();
+    let number = |name| STATES.iter().position(|(state, _)| *state == name).unwrap();
+    for t in SESSIONS {
+        ways.entry((number(t.from), number(t.to))).or_default().push(t.why);
+    }
+    let mut text = String::from("```mermaid\nstateDiagram-v2\n");
+    text += "    [*] --> opening: the pool has room\n";
+    text += "    [*] --> parked: offered by an agent\n";
+    for ((from, to), why) in ways {
+        let (from, to) = (STATES[from].0, STATES[to].0);
+        writeln!(text, "    {from} --> {to}: {}", why.join(", ")).unwrap();
+    }
+    text + "    ending --> [*]\n    away --> [*]\n```\n"
+}
+
+/// Every state and every reason: where it leads, or nothing where it cannot occur.
+fn table() -> String {
+    let mut reasons: Vec<&Transition> = Vec::new();
+    for t in SESSIONS {
+        if reasons.iter().all(|known| known.why != t.why) {
+            reasons.push(t);
+        }
+    }
+    let mut text = String::from("\n|  |");
+    for (state, _) in STATES {
+        write!(text, " {state} |").unwrap();
+    }
+    writeln!(text, "  |\n|---|{}---|", "---|".repeat(STATES.len())).unwrap();
+    for reason in reasons {
+        write!(text, "| **{}** |", reason.why).unwrap();
+        for (state, _) in STATES {
+            let ways = SESSIONS.iter().filter(|t| t.why == reason.why && t.from == *state);
+            let to: Vec<_> = ways.map(|t| t.to).collect();
+            write!(text, " {} |", to.join(" or ")).unwrap();
+        }
+        writeln!(text, " {} |", reason.meaning).unwrap();
+    }
+    text
+}
+
+const INTRODUCTION: &str = "\
+# States
+
+<!-- Made from the engine's tables: REWRITE_DOCS=1 cargo test -p pierhead-tests --lib docs -->
+
+What the engine keeps is always in exactly one state, and there is one door from each to the next. The
+tables here are the engine's own: a build with assertions, as tests and fuzzers are, stops at a
+transition that is not in them, and the simulation must meet each of them in its usual run.
+
+## Sessions
+
+A session is one authenticated connection to the database. `engine/src/pool/transitions.rs` holds the
+table, `Session::enter` is the door, and a verbose log says each transition as `idle -> leased: Granted`.
+
+";
+
+const SESSION_ENDS: &str = "
+From every state the far end may end the session: it is gone, and its place is free. So is a session
+that is ending, or away, when nothing was heard of it for as long as its end may take.
+
+| state | meaning |
+|---|---|
+";
+
+const RARE: &str = "
+An empty field cannot occur. The simulation does not reliably meet:
+
+";
+
+const STREAMS_BEGIN: &str = "
+## Streams of a link
+
+A stream is what a session runs over, here one of the many that a link carries
+(`engine/src/link/stream.rs`). One that the engine opens begins live; one that an agent offers begins
+waiting, and is its own again when the agent says that it is gone.
+
+| phase | event | next |
+|---|---|---|
+";

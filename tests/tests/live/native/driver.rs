@@ -1,0 +1,210 @@
+//! The test suite of a driver, tokio-postgres, as its authors packed it: against PostgreSQL itself
+//! and through the pool in session mode, with the same result.
+//!
+//! The suite comes with the crate that these tests are built with, so it takes nothing but the
+//! registry. It dials 127.0.0.1:5433, which must be free.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use pierhead_engine::Settings;
+use pierhead_tests::native::{Native, NativeConfig};
+use pierhead_tests::net::Limits;
+use pierhead_tests::postgres::{Postgres, PostgresConfig};
+use pierhead_tests::proxy::TcpProxy;
+use serde_json::Value;
+use tokio_postgres::NoTls;
+
+use crate::world::live;
+
+/// Where the suite expects the server.
+const ADDRESS: &str = "127.0.0.1:5433";
+
+/// What cannot be the same: the pool logs in itself and asks its clients for no password, so a
+/// wrong one is not noticed. The suite's other tests of passwords pass, those without one because
+/// the pool refuses a user that is not its own.
+const DIFFERENT: [&str; 3] = ["plain_password_wrong", "md5_password_wrong", "scram_password_wrong"];
+
+/// Tests that log in as somebody else than `postgres`: they need a pool for that user.
+const OTHERS: [(&str, &[&str]); 3] = [
+    (
+        "pass_user",
+        &[
+            "plain_password_ok",
+            "runtime::host_only_ok",
+            "runtime::hostaddr_only_ok",
+            "runtime::hostaddr_and_host_ok",
+        ],
+    ),
+    ("md5_user", &["md5_password_ok"]),
+    ("scram_user", &["scram_password_ok"]),
+];
+
+#[test]
+#[ignore = "builds another crate's tests for some minutes, and needs port 5433"]
+fn a_drivers_own_tests_end_as_they_do_directly() {
+    let suite = build();
+    live(async {
+        let postgres = server().await;
+        let unlimited = Limits { handshakes: None, streams: None };
+        let proxy = TcpProxy::start_on(address(), postgres.addr(), unlimited);
+        let proxy = proxy.expect("port 5433 must be free");
+        let directly = run(&suite, &[]).await;
+        drop(proxy);
+        let mut pooled = through(&postgres, "postgres", None, &suite, &[]).await;
+        for (user, tests) in OTHERS {
+            pooled.extend(through(&postgres, user, Some("password"), &suite, tests).await);
+        }
+        let passed = directly.values().filter(|verdict| *verdict == "ok").count();
+        eprintln!("{passed} of {} tests of the driver pass directly", directly.len());
+        assert!(passed > 100, "{directly:?}");
+        assert!(directly.keys().eq(pooled.keys()));
+        let different: Vec<_> = directly
+            .iter()
+            .filter(|(name, verdict)| pooled.get(*name) != Some(*verdict))
+            .map(|(name, verdict)| format!("{name}: {verdict} directly, {} pooled", pooled[name]))
+            .collect();
+        let surprising: Vec<_> = different
+            .iter()
+            .filter(|line| !DIFFERENT.iter().any(|name| line.starts_with(&format!("{name}:"))))
+            .collect();
+        assert!(surprising.is_empty(), "{surprising:#?}");
+        assert_eq!(different.len(), DIFFERENT.len(), "{different:#?}");
+    });
+}
+
+/// The suite through a pool whose user is this one.
+async fn through(
+    postgres: &Postgres,
+    user: &str,
+    password: Option<&str>,
+    suite: &Path,
+    tests: &[&str],
+) -> BTreeMap<String, String> {
+    let settings = Settings {
+        user: user.into(),
+        password: password.map(String::from),
+        database: "postgres".into(),
+        pool_size: 20,
+        pinned_max: 20,
+        ..Settings::default()
+    };
+    let config =
+        NativeConfig { session: address(), ..NativeConfig::new(settings, postgres.addr()) };
+    let native = Native::start_with(config).unwrap();
+    let results = run(suite, tests).await;
+    drop(native);
+    results
+}
+
+fn address() -> SocketAddr {
+    ADDRESS.parse().unwrap()
+}
+
+/// A server with the users and extensions that the suite's authors use.
+async fn server() -> Postgres {
+    let hba = ["host all postgres 127.0.0.1/32 trust", "host all pass_user 127.0.0.1/32 password"];
+    let postgres =
+        Postgres::start(PostgresConfig { hba: hba.map(String::from).into(), ..Default::default() })
+            .await
+            .unwrap();
+    let users = "create role pass_user login password 'password'; \
+                 alter role scram_user password 'password'; \
+                 set password_encryption = 'md5'; alter role md5_user password 'password'";
+    postgres.run(users).await.unwrap();
+    let port = postgres.addr().port();
+    let connection = format!("host=127.0.0.1 port={port} user=postgres dbname=postgres");
+    let (client, connection) = tokio_postgres::connect(&connection, NoTls).await.unwrap();
+    tokio::spawn(connection);
+    for extension in ["hstore", "citext", "ltree"] {
+        // Some packages of the server come without them; then their tests fail both ways.
+        if let Err(error) = client.batch_execute(&format!("create extension {extension}")).await {
+            eprintln!("no {extension}: {error}");
+        }
+    }
+    postgres
+}
+
+/// Runs the suite, or these tests of it; returns each test's verdict.
+async fn run(suite: &Path, tests: &[&str]) -> BTreeMap<String, String> {
+    let mut command = Command::new(suite);
+    command.args(["--test-threads", "4", "--exact"]).args(tests);
+    let output = tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap();
+    let printed = String::from_utf8_lossy(&output.stdout).into_owned();
+    let verdicts: BTreeMap<String, String> = printed
+        .lines()
+        .filter_map(|line| line.strip_prefix("test ")?.split_once(" ... "))
+        .map(|(name, verdict)| (name.to_owned(), verdict.to_owned()))
+        .collect();
+    if verdicts.values().any(|verdict| verdict == "FAILED") {
+        let failures = printed.find("\nfailures:").map_or("", |at| &printed[at..]);
+        eprintln!("{failures}");
+    }
+    assert!(!verdicts.is_empty(), "{printed}");
+    verdicts
+}
+
+/// Builds the suite in a copy of the crate; returns the program.
+fn build() -> PathBuf {
+    let here = PathBuf::from(env!("CARGO_TARGET_TMPDIR"));
+    let copy = here.join("tokio-postgres");
+    drop(std::fs::remove_dir_all(&copy));
+    std::fs::create_dir_all(&copy).unwrap();
+    let source = source();
+    for part in ["src", "tests", "Cargo.toml", "Cargo.lock"] {
+        let copied = Command::new("cp").arg("-RL").arg(source.join(part)).arg(&copy).status();
+        assert!(copied.unwrap().success(), "{part} cannot be copied");
+    }
+    let manifest = copy.join("Cargo.toml");
+    let text = std::fs::read_to_string(&manifest).unwrap();
+    std::fs::write(&manifest, without_benchmarks(&text)).unwrap();
+    let mut command = cargo();
+    command.current_dir(&copy).args(["test", "--test", "test", "--all-features", "--no-run"]);
+    command.args(["--message-format", "json"]).env("CARGO_TARGET_DIR", here.join("driver"));
+    let output = command.output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let messages = String::from_utf8(output.stdout).unwrap();
+    let program = messages.lines().find_map(|line| {
+        let message: Value = serde_json::from_str(line).ok()?;
+        Some(PathBuf::from(message["executable"].as_str()?))
+    });
+    program.expect("cargo names the program it built")
+}
+
+/// The sources of the crate that these tests are built with.
+fn source() -> PathBuf {
+    let mut command = cargo();
+    command.current_dir(env!("CARGO_MANIFEST_DIR"));
+    let output = command.args(["metadata", "--format-version", "1"]).output().unwrap();
+    let metadata: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let packages = metadata["packages"].as_array().unwrap();
+    let package = packages.iter().find(|package| package["name"] == "tokio-postgres").unwrap();
+    Path::new(package["manifest_path"].as_str().unwrap()).parent().unwrap().to_owned()
+}
+
+/// The manifest for a package of its own, without what only its benchmarks need.
+fn without_benchmarks(manifest: &str) -> String {
+    let mut kept = String::new();
+    for section in manifest.split("\n[") {
+        let drops = ["[bench]]", "dev-dependencies.criterion]", "dev-dependencies.env_logger]"];
+        if !drops.iter().any(|head| section.starts_with(head)) {
+            kept.push_str(if kept.is_empty() { "" } else { "\n[" });
+            kept.push_str(section);
+        }
+    }
+    kept + "\n[workspace]\n"
+}
+
+fn cargo() -> Command {
+    let mut command = Command::new(std::env::var_os("CARGO").unwrap_or("cargo".into()));
+    // What cargo told these tests is not about that crate.
+    for (name, _) in std::env::vars_os() {
+        let name_text = name.to_string_lossy();
+        if name_text.starts_with("CARGO_PKG") || name_text.starts_with("CARGO_MANIFEST") {
+            command.env_remove(name);
+        }
+    }
+    command
+}

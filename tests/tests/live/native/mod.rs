@@ -1,0 +1,20 @@
+//! The engine against real PostgreSQL, through the native shell: no workerd, no tunnel.
+
+mod alike;
+mod cancels;
+mod copying;
+mod driver;
+mod exchanges;
+mod following;
+mod leaks;
+mod leaving;
+mod names;
+mod pgbench;
+mod pinning;
+mod pipelining;
+mod prepared;
+mod raw;
+mod restart;
+mod say;
+mod scene;
+mod timeouts;
