@@ -292,7 +292,7 @@ impl Rules<'_> {
         out: &mut Outgoing,
     ) -> Option<Stop> {
         let between = !talk.unsynced && !talk.mid_message;
-        if talk.trying {
+        if talk.must_wait() {
             return Some(Stop::Busy);
         }
         if matches!(next, Piece::Message(m) if m.tag == tag::TERMINATE) {

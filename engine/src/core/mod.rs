@@ -95,8 +95,6 @@ pub struct Engine {
     stalled: BTreeSet<SessionId>,
     /// Sockets that may not send more while requests use up their memory.
     starved: BTreeSet<ClientId>,
-    /// Sessions that their clients have cleared in the segment that is being answered.
-    cleared: Vec<SessionId>,
     /// What is counted in the isolate's allowance.
     counted: usize,
     /// Used from the end: the session used last is used next, so that the others grow idle.
@@ -144,7 +142,6 @@ impl Engine {
             newly_queued: Vec::new(),
             stalled: BTreeSet::new(),
             starved: BTreeSet::new(),
-            cleared: Vec::new(),
             counted: 0,
             budget: Budget::new(settings.pool_size),
             links: Links::new(&settings, object_life),

@@ -271,10 +271,6 @@ impl Engine {
         socket.transaction_until = (limit.0 > 0).then(|| now + limit);
         let wants = socket.wants > 0 || socket.inbox_bytes() >= FORWARD_EARLY;
         let may_stay = socket.turns < LEASE_TURNS || self.waiters.is_empty();
-        if let Some(at) = self.cleared.iter().position(|&s| s == session_id) {
-            self.cleared.swap_remove(at);
-            self.unpin_socket(id);
-        }
         let stays = self.keeps_session(id);
         if fatal || !quiet || stays || (wants && may_stay) {
             return self.forward_socket(id);
@@ -305,7 +301,6 @@ impl Engine {
     /// The holder of a session has no more use for it, and nothing is on its way.
     pub(super) fn lease_over(&mut self, id: SessionId) {
         let Some(session) = self.sessions.get_mut(&id) else { return };
-        self.cleared.retain(|&other| other != id);
         self.stalled.remove(&id);
         let Some(talk) = session.talk() else {
             return self.release(id, Why::NotSent);
@@ -342,17 +337,6 @@ impl Engine {
             socket.pinned = Some(why);
             self.pinned += 1;
             self.counters.pins += 1;
-        }
-    }
-
-    fn unpin_socket(&mut self, id: ClientId) {
-        let Some(socket) = self.clients.get_mut(&id).and_then(Client::socket_mut) else { return };
-        if socket.mode == Mode::Transaction && socket.pinned.take().is_some() {
-            self.pinned = self.pinned.saturating_sub(1);
-        }
-        let session = self.clients.get(&id).and_then(Client::session);
-        if let Some(talk) = session.and_then(|s| self.sessions.get_mut(&s)?.talk_mut()) {
-            talk.effects.cleared();
         }
     }
 

@@ -156,8 +156,8 @@ impl Engine {
                     session.applied = Followed::default();
                     if let Some(socket) = client.as_mut().and_then(|c| c.socket_mut()) {
                         socket.settings = socket.start_settings.clone();
+                        self.pinned = self.pinned.saturating_sub(socket.unpin().into());
                     }
-                    self.cleared.push(id);
                 }
             }
         }

@@ -131,11 +131,6 @@ impl Effects {
     pub(crate) fn sign(&self) -> Option<Sign> {
         self.kept.sign.or(self.open.sign)
     }
-
-    /// The client cleared the session itself.
-    pub(crate) fn cleared(&mut self) {
-        self.kept = Part::default();
-    }
 }
 
 #[cfg(test)]

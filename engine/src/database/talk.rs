@@ -161,11 +161,25 @@ impl Talk {
 
     /// True if nothing is on the way, in either direction.
     pub(crate) fn is_quiet(&self) -> bool {
-        self.replies.is_empty()
-            && !self.unsynced
-            && !self.mid_message
-            && !self.voided
-            && !self.replies.is_copying()
+        self.replies.is_empty() && self.is_between_segments()
+    }
+
+    /// True if what is sent next begins a transaction, with nothing ahead of it but what readies the
+    /// session for it.
+    pub(crate) fn begins_turn(&self) -> bool {
+        self.transaction == Transaction::None
+            && self.replies.are_ours()
+            && self.is_between_segments()
+    }
+
+    fn is_between_segments(&self) -> bool {
+        !self.unsynced && !self.mid_message && !self.voided && !self.replies.is_copying()
+    }
+
+    /// True if nothing more may be sent until an answer is there: settings may be refused, and a
+    /// segment that runs again goes first.
+    pub(crate) fn must_wait(&self) -> bool {
+        self.trying || self.voided
     }
 
     /// True if a transaction is broken, or may be by what is on its way.
@@ -341,7 +355,11 @@ impl Talk {
                 self.note_error(message);
                 Turn::Forward
             }
-            Reply::CopyIn { supplied, swallowed } => Turn::CopyIn { supplied, swallowed },
+            Reply::CopyIn { supplied, swallowed } => {
+                // Behind the data, another Sync must come.
+                self.unsynced |= swallowed;
+                Turn::CopyIn { supplied, swallowed }
+            }
             Reply::Ready { last, ran } => {
                 self.ready(body, last, ran, ours).unwrap_or(Turn::Wrong(tag))
             }
@@ -460,7 +478,9 @@ impl Talk {
 
     /// Notes a message sent for the client.
     pub(crate) fn sent(&mut self, expect: Expect, note: Note) {
-        self.replies.sent(expect, note);
+        if !self.replies.sent(expect, note) {
+            return;
+        }
         if expect.is_answered_by_ready() {
             self.synced();
         } else {

@@ -26,7 +26,6 @@ use crate::database::settle::settle;
 use crate::database::speaker::{Raw, Speaker, Unnamed};
 use crate::database::talk::{Restore, Talk};
 use crate::database::texts::Texts;
-use crate::database::transaction::Transaction;
 use crate::sql::{self, Control, Deallocate, Facts};
 use crate::state::Followed;
 use crate::statements::{Has, Interned, OnSession, Sightings, StatementId};
@@ -78,7 +77,7 @@ pub(crate) struct Malformed(pub(crate) &'static str);
 impl Translator<'_> {
     /// Sends one piece of a client's bytes.
     pub(crate) fn piece(&mut self, piece: &Piece) -> Result<(), Malformed> {
-        if self.talk.is_quiet() && self.talk.transaction == Transaction::None {
+        if self.talk.begins_turn() {
             self.on_session.mark();
             self.talk.kept.get_or_insert_default();
         }
@@ -123,7 +122,8 @@ impl Translator<'_> {
             tag::EXECUTE => {
                 let execute = frontend::execute(message).ok_or(Malformed("a malformed Execute"))?;
                 let facts = self.talk.portal(execute.portal);
-                self.run(message, Expect::Execute, facts);
+                self.run(message, facts.as_deref());
+                self.talk.sent(Expect::Execute, facts.map_or(Note::Nothing, Note::Runs));
             }
             tag::CLOSE => self.close(message)?,
             tag::QUERY => self.query(message)?,
@@ -177,21 +177,16 @@ impl Translator<'_> {
         self.talk.sent(expect, Note::Nothing);
     }
 
-    /// Passes a message on that runs something.
-    fn run(&mut self, message: &Message, expect: Expect, facts: Option<Arc<Facts>>) {
+    /// Passes a message on that runs something; what is expected of it is still to be noted.
+    fn run(&mut self, message: &Message, facts: Option<&Facts>) {
         self.out.push(&message.raw);
-        let note = match facts {
-            Some(facts) => {
-                self.talk.begins |= facts.control == Control::Begin || facts.statements > 1;
-                self.note_undone(&facts);
-                self.talk.forgets |= facts.forgets();
-                self.talk.effects.begins(&facts);
-                self.talk.may_commit |= facts.signs.state.is_some();
-                Note::Runs(facts)
-            }
-            None => Note::Nothing,
-        };
-        self.talk.sent(expect, note);
+        if let Some(facts) = facts {
+            self.talk.begins |= facts.control == Control::Begin || facts.statements > 1;
+            self.note_undone(facts);
+            self.talk.forgets |= facts.forgets();
+            self.talk.effects.begins(facts);
+            self.talk.may_commit |= facts.signs.state.is_some();
+        }
     }
 
     /// Notes which settings of the client's start-up a text leads back to the session's own.
@@ -488,15 +483,13 @@ impl Translator<'_> {
         match frontend::target(message).ok_or(Malformed("a malformed Close"))? {
             Target::Portal(_) => self.pass(message, Expect::Close),
             Target::Statement(name) => {
-                let closed = if name.is_empty() {
-                    self.speaker.set_unnamed(Unnamed::None, &mut self.library.interned);
-                    None
+                let note = if name.is_empty() {
+                    let before = self.speaker.replace_unnamed(Unnamed::None);
+                    Note::Unnamed { before, number: None }
+                } else if let Some(id) = self.speaker.names.remove(name) {
+                    Note::Closes { name: Bytes::copy_from_slice(name), id }
                 } else {
-                    self.speaker.names.remove(name)
-                };
-                let note = match closed {
-                    Some(id) => Note::Closes { name: Bytes::copy_from_slice(name), id },
-                    None => Note::Nothing,
+                    Note::Nothing
                 };
                 self.talk.replies.sent(Expect::Made(Made::CloseComplete), note);
                 self.talk.unsynced = true;
@@ -509,11 +502,11 @@ impl Translator<'_> {
         let sql = frontend::query(message).ok_or(Malformed("a malformed Query"))?;
         let facts = self.library.read(sql);
         // A simple query ends the session's unnamed statement.
-        self.speaker.set_unnamed(Unnamed::None, &mut self.library.interned);
+        let before = self.speaker.replace_unnamed(Unnamed::None);
         self.talk.unnamed_here = false;
         if let Some(refused) = (self.refuse)(&facts) {
             self.out.write(|out| refused.query(out));
-            self.talk.sent(Expect::Query, Note::Nothing);
+            self.talk.sent(Expect::Query, Note::Asks { before, facts: None });
             return Ok(());
         }
         self.talk.sample(self.now, facts.fingerprint, || message.raw.slice(5..5 + sql.len()));
@@ -521,13 +514,10 @@ impl Translator<'_> {
         self.talk.forgets |= facts.forgets();
         let facts = Some(facts).filter(|facts| facts.matter());
         match renamed {
-            Some(text) => {
-                self.out.write(|out| refused::write_query(&text, out));
-                let note = facts.map_or(Note::Nothing, Note::Runs);
-                self.talk.sent(Expect::Query, note);
-            }
-            None => self.run(message, Expect::Query, facts),
+            Some(text) => self.out.write(|out| refused::write_query(&text, out)),
+            None => self.run(message, facts.as_deref()),
         }
+        self.talk.sent(Expect::Query, Note::Asks { before, facts });
         Ok(())
     }
 

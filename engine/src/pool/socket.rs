@@ -136,6 +136,11 @@ impl Socket {
         self.inbox.push_back(piece);
     }
 
+    /// Nothing of the client's is left in its session. True if that is why it kept it.
+    pub(crate) fn unpin(&mut self) -> bool {
+        self.mode == Mode::Transaction && self.pinned.take().is_some()
+    }
+
     /// The next piece for its session.
     pub(crate) fn next(&mut self) -> Option<Piece> {
         let piece = self.inbox.pop_front()?;
