@@ -140,12 +140,7 @@ impl Engine {
         for one in dropped {
             let Some(speaker) = client.as_mut().and_then(|c| c.speaker_mut()) else { continue };
             match one {
-                Dropped::One(name) => {
-                    if let Some(statement) = speaker.names.get(&name) {
-                        session.statements.forget(interned.generation(statement));
-                        speaker.unname(&name, interned);
-                    }
-                }
+                Dropped::One(name) => speaker.unname(&name, interned),
                 Dropped::All => {
                     speaker.clear_names(interned);
                     session.statements.clear();

@@ -7,6 +7,7 @@
 //! Bind s1                    Bind ph_…                 [Parse ph_…] Bind ph_…
 //! Describe s1                Describe ph_…             [Parse ph_…] Describe ph_…
 //! Close s1                   (answered here)           (answered here)
+//! DEALLOCATE s1              (something harmless)      (something harmless)
 //! ```
 //!
 //! What stands in brackets the client did not send, and does not see answered. An unnamed statement
@@ -30,6 +31,13 @@ use crate::sql::{self, Control, Deallocate, Facts};
 use crate::state::Followed;
 use crate::statements::{Has, Interned, OnSession, Sightings, StatementId};
 use crate::time::Instant;
+
+/// Sent in place of a `DEALLOCATE` of a name that only its client knows: allowed where that is, and
+/// its tag is replaced on the way back.
+const HARMLESS: &[u8] = b"SET pierhead.deallocated TO ''";
+
+/// No parameters, as a `Parse` says it.
+const NO_TYPES: &[u8] = b"\0\0";
 
 /// Statements that the whole coordinator knows.
 #[derive(Debug)]
@@ -274,15 +282,9 @@ impl Translator<'_> {
             self.prepare_for_client(id, Naming::Unnamed(before));
         } else {
             self.let_go(id);
-            let renamed = self.deallocate_by_our_name(&facts);
-            let text = renamed.as_deref().unwrap_or(parse.sql);
-            let unnamed = Unnamed::raw(text, parse.types, facts);
+            let unnamed = Unnamed::raw(parse.sql, parse.types, facts);
             let before = self.speaker.replace_unnamed(unnamed);
-            if renamed.is_some() {
-                self.out.write(|out| frontend::write_parse(b"", text, parse.types, out));
-            } else {
-                self.out.push(&message.raw);
-            }
+            self.out.push(&message.raw);
             self.talk.unnamed_here = true;
             self.talk.unnamed_used = true;
             self.talk.sent(Expect::Parse, Note::Unnamed { before, number: None });
@@ -412,9 +414,13 @@ impl Translator<'_> {
             }
             Used::Unknown => None,
         };
+        let drops_own = facts.as_deref().is_some_and(|facts| self.drops_own_name(facts));
         if !self.talk.bind_portal(bind.portal, facts.filter(|f| f.matter())) {
             self.fail(&refused::too_many_portals());
             return Ok(());
+        }
+        if drops_own {
+            return self.bind_harmless(message);
         }
         if let Used::Statement(id) = used {
             if let Some(kept) = &mut self.talk.kept {
@@ -510,29 +516,37 @@ impl Translator<'_> {
             return Ok(());
         }
         self.talk.sample(self.now, facts.fingerprint, || message.raw.slice(5..5 + sql.len()));
-        let renamed = self.deallocate_by_our_name(&facts);
         self.talk.forgets |= facts.forgets();
+        let drops_own = self.drops_own_name(&facts);
         let facts = Some(facts).filter(|facts| facts.matter());
-        match renamed {
-            Some(text) => self.out.write(|out| refused::write_query(&text, out)),
-            None => self.run(message, facts.as_deref()),
+        if drops_own {
+            self.out.write(|out| refused::write_query(HARMLESS, out));
+        } else {
+            self.run(message, facts.as_deref());
         }
         self.talk.sent(Expect::Query, Note::Asks { before, facts });
         Ok(())
     }
 
-    /// A `DEALLOCATE` of a name that is the client's own, by the name that the session knows.
-    fn deallocate_by_our_name(&self, facts: &Facts) -> Option<Vec<u8>> {
-        let Some(Deallocate::Name(name)) = &facts.deallocate else { return None };
-        let id = self.speaker.names.get(name)?;
-        let interned = &self.library.interned;
-        if self.on_session.has(interned.generation(id)) != Has::Yes {
-            // Something as harmless that is always allowed; its tag is replaced on the way back.
-            return Some(b"SET pierhead.deallocated TO ''".to_vec());
-        }
-        let mut text = b"DEALLOCATE ".to_vec();
-        text.extend_from_slice(interned.name(id).as_bytes());
-        Some(text)
+    /// True for a `DEALLOCATE` of a name that is the client's own: the session does not know it.
+    fn drops_own_name(&self, facts: &Facts) -> bool {
+        let Some(Deallocate::Name(name)) = &facts.deallocate else { return false };
+        self.speaker.names.get(name).is_some()
+    }
+
+    /// Binds something that does nothing in place of what the client binds.
+    fn bind_harmless(&mut self, message: &Message) -> Result<(), Malformed> {
+        let Ok(id) = self.library.interned.intern(HARMLESS, NO_TYPES, facts_of) else {
+            self.fail(&refused::too_many_statements());
+            return Ok(());
+        };
+        self.ensure(id);
+        let name = self.library.interned.name(id);
+        let rest = self.out.write(|out| frontend::rename_bind(message, name.as_bytes(), out));
+        self.library.interned.release(id);
+        self.out.push(&rest.ok_or(Malformed("a malformed Bind"))?);
+        self.talk.sent(Expect::Bind, Note::Nothing);
+        Ok(())
     }
 
     /// Lets the database itself fail the client's request, with an error of ours: so its
