@@ -15,6 +15,8 @@ pub(crate) struct ConnectFailure {
     pub(crate) blame: Blame,
     /// True if trying again soon is pointless: somebody must change something first.
     pub(crate) lasting: bool,
+    /// True if the database said nothing: it, or the way to it, may be down.
+    pub(crate) unreachable: bool,
     pub(crate) message: String,
     pub(crate) hint: String,
 }
@@ -26,6 +28,7 @@ impl ConnectFailure {
             sqlstate,
             blame: Blame::Database,
             lasting: true,
+            unreachable: false,
             message: message.into(),
             hint: hint.into(),
         }
@@ -43,6 +46,7 @@ impl ConnectFailure {
             sqlstate,
             blame: Blame::Database,
             lasting,
+            unreachable: false,
             message: format!(
                 "the database refused the session: {} ({})",
                 fields.message, fields.code
@@ -71,6 +75,7 @@ impl ConnectFailure {
             sqlstate: SqlState::CANNOT_CONNECT,
             blame: Blame::Tunnel,
             lasting,
+            unreachable: !lasting,
             message: format!("{message}: {}", refusal.detail),
             hint: hint.into(),
         }
@@ -82,6 +87,7 @@ impl ConnectFailure {
             sqlstate: SqlState::CANNOT_CONNECT,
             blame: Blame::Tunnel,
             lasting: false,
+            unreachable: true,
             message: format!("the stream ended while a session was being opened: {detail}"),
             hint: "check that the database is up, and that tls= is what it expects".into(),
         }
@@ -93,6 +99,7 @@ impl ConnectFailure {
             sqlstate: SqlState::CANNOT_CONNECT,
             blame: Blame::Tunnel,
             lasting: false,
+            unreachable: true,
             message: format!("opening a session took longer than {} ms", after.0),
             hint: "check the way to the database, or raise connect_timeout".into(),
         }
@@ -176,6 +183,7 @@ impl Failure {
             sqlstate: SqlState::CANNOT_CONNECT,
             blame: Blame::Tunnel,
             lasting: false,
+            unreachable: true,
             message: "no agent is connected to the coordinator".into(),
             hint: "start `pierhead agent` beside the database and look at its log, or add a \
                    second tunnel, as in tunnel=agent,direct"

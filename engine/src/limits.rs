@@ -22,6 +22,11 @@ pierhead_wire::limits! {
     #[hit = "`08001`, for whose waiting time is over"]
     pub const BACKOFF_UNREACHABLE: (Millis, Millis) = (Millis(100), Millis::secs(2));
 
+    /// How long the database may be out of reach before clients that wait for a first session hear
+    /// it: a restart refuses connections for about a second.
+    #[hit = "`08001`, with why it cannot be reached"]
+    pub const UNREACHABLE_PATIENCE: Millis = Millis::secs(2);
+
     /// First and last pause between tries, when the database or the tunnel turns us away: somebody
     /// must change something first, and every try is a line in a log.
     #[hit = "the database's or the tunnel's own reason"]

@@ -328,6 +328,7 @@ impl ConnectFailure {
             sqlstate: SqlState::CANNOT_CONNECT,
             blame: Blame::Database,
             lasting: true,
+            unreachable: false,
             message: format!("the database does not follow the protocol: {what}"),
             hint: "check that host and port are those of a PostgreSQL server".into(),
         }

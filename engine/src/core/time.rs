@@ -128,12 +128,7 @@ impl Engine {
         }
         let settings = &self.settings;
         let failure = match due {
-            Due::StartUp => match self.health.trouble(self.now) {
-                Some((failure, retry_after)) if self.has_greeters() => {
-                    Failure::CannotConnect { failure: failure.clone(), retry_after }
-                }
-                _ => Failure::StartUpTooSlow { after: START_UP_TIMEOUT },
-            },
+            Due::StartUp => self.why_not_greeted(id),
             Due::Idle => Failure::ClientIdle { after: settings.client_idle_timeout },
             Due::IdleInTransaction => {
                 Failure::IdleInTransaction { after: settings.idle_in_transaction_timeout }
@@ -146,6 +141,20 @@ impl Engine {
             Due::Query => return self.query_due(id),
         };
         self.kill_socket(id, &failure, Why::HeldTooLong);
+    }
+
+    /// A start-up took too long: because the client did not finish it, or the database did not let a
+    /// first session be opened.
+    fn why_not_greeted(&self, id: ClientId) -> Failure {
+        let socket = self.clients.get(&id).and_then(Client::socket);
+        if !socket.is_some_and(|socket| matches!(socket.stage, Stage::Greeting)) {
+            return Failure::StartUpTooSlow { after: START_UP_TIMEOUT };
+        }
+        let (failure, retry_after) = match self.health.trouble(self.now) {
+            Some((failure, retry_after)) => (failure.clone(), retry_after),
+            None => (ConnectFailure::timed_out(START_UP_TIMEOUT), Millis(0)),
+        };
+        Failure::CannotConnect { failure, retry_after }
     }
 
     /// True if a client has sent something that is not answered.

@@ -232,10 +232,11 @@ impl Model {
         }
         let wanted = self.pending.front().map(Vec::as_slice);
         let wanted = wanted.and_then(|mut bytes| message::take(&mut bytes));
-        // In a failed transaction the statement cannot be prepared again to find that it is not.
+        // In a failed transaction the statement cannot be prepared again to find that it is not, and
+        // the database, which is made to say that a name is taken, says first that it failed.
         let aborted = self.status == b'E'
             && code_of(got) == "25P02"
-            && wanted.is_some_and(|wanted| code_of(&wanted) == "26000");
+            && wanted.is_some_and(|w| matches!(code_of(&w).as_str(), "26000" | "42P05"));
         if aborted || wanted.is_some_and(|wanted| equal(got, &wanted)) {
             if fatal {
                 self.ended = Some(code_of(got));
