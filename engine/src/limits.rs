@@ -250,6 +250,11 @@ pierhead_wire::limits! {
     #[unit = "clients"]
     pub const NAMED_MAX: usize = 3;
 
+    /// Holders, waiters, classes and statements that a status page lists, of each: what fits on a
+    /// screen, and about 10 kB.
+    #[unit = "rows"]
+    pub const LISTED_MAX: usize = 20;
+
     /// Statements whose use of the pool is counted: those that use most of it. More than a person
     /// reads, and about 40 kB.
     #[unit = "statements"]

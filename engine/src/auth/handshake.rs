@@ -118,7 +118,7 @@ impl Handshake {
             b"N" => Err(ConnectFailure::refused(
                 SqlState::CANNOT_CONNECT,
                 "the database does not offer TLS",
-                "set tls=off if the way to it is private, or turn on ssl in postgresql.conf",
+                "set tls=off in PIERHEAD_DB_<NAME> if the way to it is private, or turn on ssl in postgresql.conf",
             )),
             _ => Err(ConnectFailure::protocol("an answer to SSLRequest that is not S or N")),
         }

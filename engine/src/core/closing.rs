@@ -11,6 +11,7 @@ use crate::failure::Failure;
 use crate::ids::ClientId;
 use crate::io::Output;
 use crate::pool::client::{Client, Kind, Place};
+use crate::pool::places::Move;
 use crate::pool::session::Why;
 use crate::pool::socket::Stage;
 use crate::pool::timers::Target;
@@ -25,7 +26,7 @@ impl Engine {
             return self.kill_socket(id, failure, Why::ClientWrong);
         }
         if client.place == Place::Waiting {
-            client.place = Place::Resting;
+            client.enter(Place::Resting, Move::Refused);
             self.waiters.remove(client.class, id);
             self.timers.clear(Target::Client(id), Reason::WaiterDeadline);
         }

@@ -213,7 +213,7 @@ fn rejected(settings: &Settings, facts: &Facts) -> Option<Refused> {
     Some(Refused::new(
         b"0A000",
         format!("statements that change the session are refused here: {what}"),
-        "use SET LOCAL inside a transaction, or set state=follow for this database",
+        "use SET LOCAL inside a transaction, or state=follow in PIERHEAD_DB_<NAME>",
     ))
 }
 
@@ -328,7 +328,8 @@ impl Rules<'_> {
                 sign.name(),
                 self.settings.pinned_max
             ),
-            "raise pinned or pool_size, or do without what outlives a transaction",
+            "raise pinned= or pool_size= in PIERHEAD_DB_<NAME>, or do without what outlives a \
+             transaction",
         ))
     }
 }

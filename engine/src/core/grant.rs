@@ -6,6 +6,7 @@ use crate::ids::{ClientId, SessionId};
 use crate::io::{Level, Output};
 use crate::limits::{PARK_AFTER, PROBE_EVERY, PROBE_TIMEOUT, PROBE_WAITER_AFTER, READ_WINDOW};
 use crate::pool::client::{Kind, Place};
+use crate::pool::places::Move;
 use crate::pool::session::{State, Why, Work};
 use crate::pool::timers::Target;
 use crate::settings::Way;
@@ -51,7 +52,7 @@ impl Engine {
     fn grant(&mut self, session: SessionId, id: ClientId) {
         let now = self.now;
         let Some(client) = self.clients.get_mut(&id) else { return };
-        client.place = Place::Running(session);
+        client.enter(Place::Running(session), Move::Granted);
         client.granted = Some(now);
         let (class, waited) = (client.class, now.since(client.arrived));
         let holder = client.exchange().and_then(|e| e.lease).unwrap_or(id);
@@ -59,7 +60,7 @@ impl Engine {
         if holder != id
             && let Some(lease) = self.clients.get_mut(&holder)
         {
-            lease.place = Place::Running(session);
+            lease.enter(Place::Running(session), Move::Granted);
             lease.granted = Some(now);
         }
         self.waiters.granted(class);
@@ -173,7 +174,7 @@ impl Engine {
     /// The client goes back to its place in the queue: nothing of its request was sent.
     pub(super) fn requeue(&mut self, id: ClientId) {
         let Some(client) = self.clients.get_mut(&id) else { return };
-        client.place = Place::Waiting;
+        client.enter(Place::Waiting, Move::NotSent);
         client.granted = None;
         let class = client.class;
         if let Kind::Exchange(exchange) = &mut client.kind {

@@ -17,6 +17,7 @@ use crate::limits::{
     SOCKETS_MAX,
 };
 use crate::pool::client::{Client, Kind, Place};
+use crate::pool::places::Move;
 use crate::pool::session::{After, Fence, State, Why, Work};
 use crate::pool::socket::{Socket, Stage};
 use crate::settings::ResetPolicy;
@@ -288,7 +289,7 @@ impl Engine {
     /// A socket's transaction is over, and its session free for others.
     fn release_socket(&mut self, session_id: SessionId, id: ClientId) {
         if let Some(client) = self.clients.get_mut(&id) {
-            client.place = Place::Resting;
+            client.enter(Place::Resting, Move::Released);
             if let Kind::Socket(socket) = &mut client.kind {
                 socket.transaction_until = None;
             }

@@ -10,6 +10,7 @@ use crate::ids::{ClientId, SessionId, StreamId};
 use crate::io::{Level, Refusal};
 use crate::limits::{RETRIES_MAX, WRITE_WINDOW};
 use crate::pool::client::{Client, Kind, Place};
+use crate::pool::places::Move;
 use crate::pool::session::{State, Why, Work};
 use crate::settings::Way;
 use pierhead_wire::pg::scan::Piece;
@@ -238,7 +239,7 @@ impl Engine {
         self.counters.failed += 1;
         if let Some(client) = self.clients.get_mut(&holder) {
             client.granted = None;
-            client.place = Place::Resting;
+            client.enter(Place::Resting, Move::Lost);
         }
     }
 
@@ -256,7 +257,7 @@ impl Engine {
                 self.counters.failed += 1;
                 if let Some(client) = self.clients.get_mut(&holder) {
                     client.granted = None;
-                    client.place = Place::Resting;
+                    client.enter(Place::Resting, Move::Lost);
                 }
                 self.kill_socket(holder, &failure, Why::Broken);
             }

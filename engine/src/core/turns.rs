@@ -17,6 +17,7 @@ use crate::ids::{ClientId, SessionId};
 use crate::io::Level;
 use crate::limits::STATEMENT_TEXT_MAX;
 use crate::pool::client::{Client, Kind, Place};
+use crate::pool::places::Move;
 use crate::pool::session::{State, Why, Work};
 use crate::sql;
 use crate::state::Followed;
@@ -402,7 +403,7 @@ impl Engine {
         if holder != waiting
             && let Some(lease) = self.clients.get_mut(&holder)
         {
-            lease.place = Place::Resting;
+            lease.enter(Place::Resting, Move::NotSent);
             lease.granted = None;
         }
         self.requeue(waiting);

@@ -7,6 +7,7 @@ use crate::database::speaker::Speaker;
 use crate::ids::{ClientId, SessionId};
 use crate::pool::answer::Answer;
 use crate::pool::classes::ClassId;
+use crate::pool::places::{self, Move};
 use crate::pool::socket::Socket;
 use crate::time::Instant;
 
@@ -131,6 +132,12 @@ impl Over {
 }
 
 impl Client {
+    /// The only way from one place to another; returns the one that is left.
+    pub(crate) fn enter(&mut self, place: Place, why: Move) -> Place {
+        places::check(&self.kind, self.place, why, place);
+        std::mem::replace(&mut self.place, place)
+    }
+
     pub(crate) fn exchange(&self) -> Option<&Exchange> {
         match &self.kind {
             Kind::Exchange(exchange) => Some(exchange),

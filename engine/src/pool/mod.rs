@@ -8,6 +8,7 @@ pub(crate) mod client;
 pub(crate) mod health;
 pub(crate) mod ordered;
 pub(crate) mod pieces;
+pub(crate) mod places;
 pub(crate) mod queue;
 pub(crate) mod session;
 pub(crate) mod socket;

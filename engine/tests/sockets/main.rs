@@ -3,6 +3,7 @@
 
 mod cancel;
 mod found;
+mod inside;
 mod leases;
 mod start_up;
 mod state;

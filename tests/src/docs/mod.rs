@@ -1,5 +1,6 @@
 //! What the documents say, held against what is built.
 
+mod hints;
 mod limits;
 mod states;
 
