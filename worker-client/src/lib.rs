@@ -73,6 +73,7 @@ pub use copy::{CopyIn, CopyOut};
 pub use database::{Builder, Database};
 pub use db_error::DbError;
 pub use error::Error;
+pub use progress::Mark;
 pub use result::BatchResult;
 pub use row::{Column, ColumnIndex, Row, Rows};
 pub use scope::Scope;

@@ -40,9 +40,9 @@ enum State {
     },
 }
 
-/// Where a savepoint begins.
+/// Where a savepoint begins; from [`Scope::mark`](crate::Scope::mark).
 #[derive(Clone, Debug)]
-pub(crate) struct Mark {
+pub struct Mark {
     /// As an SQL identifier.
     name: String,
     asked: u64,

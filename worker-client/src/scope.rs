@@ -4,8 +4,7 @@ use std::rc::Rc;
 use crate::database::{exactly_one, only};
 use crate::error::Kind;
 use crate::exchange::{Exchange, Unsent};
-pub(crate) use crate::progress::Mark;
-use crate::progress::Progress;
+use crate::progress::{Mark, Progress};
 use crate::result::Collector;
 use crate::rpc::Peer;
 use crate::statement::{Place, Script, check_control};
@@ -126,15 +125,27 @@ impl Scope {
         self.progress.check()
     }
 
-    pub(crate) fn mark(&mut self, name: &str) -> Result<Mark, Error> {
+    /// Begins a part as [`savepoint`](Self::savepoint) does, for adapters that cannot hold a borrow:
+    /// nothing is undone by itself. Marks must be ended from the last to the first.
+    ///
+    /// # Errors
+    /// As [`savepoint`](Self::savepoint).
+    pub fn mark(&mut self, name: &str) -> Result<Mark, Error> {
         self.progress.mark(name)
     }
 
-    pub(crate) fn release(&mut self, mark: &Mark) {
+    /// Keeps what was done since the mark, as [`Savepoint::release`] does.
+    ///
+    /// # Errors
+    /// When something failed since; then only [`roll_back_to`](Self::roll_back_to) is left.
+    pub fn release(&mut self, mark: &Mark) -> Result<(), Error> {
+        self.progress.check()?;
         self.progress.release(mark);
+        Ok(())
     }
 
-    pub(crate) fn roll_back_to(&mut self, mark: &Mark) {
+    /// Undoes what was done since the mark, and its failure.
+    pub fn roll_back_to(&mut self, mark: &Mark) {
         self.progress.roll_back_to(mark);
     }
 

@@ -4,6 +4,7 @@ use std::fmt;
 use std::ops::{Deref, DerefMut};
 use std::time::Duration;
 
+use crate::progress::Mark;
 use crate::scope::Scope;
 use crate::{BatchResult, Database, Error, Statement, ToParam};
 
@@ -27,7 +28,7 @@ pub struct Transaction {
 pub struct Savepoint<'a> {
     scope: &'a mut Scope,
     /// Where it begins.
-    mark: crate::scope::Mark,
+    mark: Mark,
     released: bool,
 }
 
@@ -193,8 +194,7 @@ impl<'a> Savepoint<'a> {
     /// # Errors
     /// When something failed since: it is rolled back then.
     pub fn release(mut self) -> Result<(), Error> {
-        self.scope.check()?;
-        self.scope.release(&self.mark);
+        self.scope.release(&self.mark)?;
         self.released = true;
         Ok(())
     }
