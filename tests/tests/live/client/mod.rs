@@ -1,0 +1,6 @@
+//! The Rust client in a Worker: what needs more than one call, or more than rows.
+
+mod copies;
+mod settings;
+mod streams;
+mod transactions;
