@@ -65,6 +65,9 @@ impl Engine {
 
     /// Links may have sent on.
     pub(super) fn unstall_links(&mut self) {
+        if self.stalled.is_empty() {
+            return;
+        }
         let over_links = |id: &&SessionId| {
             self.sessions.get(id).is_none_or(|s| {
                 s.way == Way::Agent && (self.links.queued(s.stream) as u64) < WRITE_WINDOW
