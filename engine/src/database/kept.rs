@@ -61,7 +61,7 @@ impl Kept {
 
 /// True for the errors of a statement whose plan or name is gone. User code can raise the first,
 /// so the routine that reported it decides.
-pub(crate) fn is_broken_plan(error: &Message) -> bool {
+pub(crate) fn is_broken_plan(error: &Message<&[u8]>) -> bool {
     let fields = ErrorFields::parse(error).unwrap_or_default();
     match fields.code.as_ref() {
         "0A000" => fields.routine == "RevalidateCachedQuery",

@@ -172,6 +172,12 @@ impl Replies {
         !self.settled.is_empty() || !self.undone.is_empty()
     }
 
+    /// True if the next reply may be one that is made here.
+    #[inline]
+    pub(crate) fn may_be_made(&self) -> bool {
+        self.within == Within::Start && self.queue.front().is_some_and(|e| !e.expect.is_sent())
+    }
+
     /// A reply that is made here and whose turn it is. With `waits`, only if a Flush behind it
     /// asks for it now; otherwise a reply of the server is about to follow.
     pub(crate) fn take_made(&mut self, waits: bool) -> Option<Made> {

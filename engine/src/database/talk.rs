@@ -265,8 +265,23 @@ impl Talk {
         self.portals.iter().find(|(other, _)| other == name).map(|(_, facts)| facts.clone())
     }
 
+    /// True if an answer did something to what is prepared that is not noted in the tables yet.
+    #[inline]
+    pub(crate) fn has_settled(&self) -> bool {
+        self.replies.has_settled() || !self.dropped.is_empty() || self.broken.is_some()
+    }
+
+    /// True if what was just said needs nothing but to be passed on.
+    #[inline]
+    pub(crate) fn is_plain(&self, turn: &Turn) -> bool {
+        matches!(turn, Turn::Forward)
+            && self.made.is_empty()
+            && self.fatal.is_none()
+            && !self.has_settled()
+    }
+
     /// What a piece of the database's bytes means.
-    pub(crate) fn turn(&mut self, piece: &Piece) -> Turn {
+    pub(crate) fn turn(&mut self, piece: &Piece<&[u8]>) -> Turn {
         let (tag, message) = match piece {
             Piece::Bulk { first: false, .. } if self.swallowing => return Turn::Swallow,
             Piece::Bulk { first: false, .. } => return Turn::Forward,
@@ -290,9 +305,11 @@ impl Talk {
         }
         let query = self.replies.next_is_query();
         if tag == tag::ERROR_RESPONSE && self.trying && query {
-            self.not_set = message.cloned();
+            self.not_set = message.map(|m| Message { tag, raw: Bytes::copy_from_slice(m.raw) });
         }
-        while let Some(made) = self.replies.take_made(false) {
+        while self.replies.may_be_made()
+            && let Some(made) = self.replies.take_made(false)
+        {
             self.made.push(made);
         }
         match self.replies.accept(tag) {
@@ -309,7 +326,7 @@ impl Talk {
     fn accepted(
         &mut self,
         tag: u8,
-        message: Option<&Message>,
+        message: Option<&Message<&[u8]>>,
         Accepted { reply, ours }: Accepted,
         query: bool,
     ) -> Turn {
@@ -388,7 +405,7 @@ impl Talk {
     }
 
     /// Declares the segment void, if its first statement's plan is broken and it can be cured.
-    fn declare_void(&mut self, error: &Message) -> bool {
+    fn declare_void(&mut self, error: &Message<&[u8]>) -> bool {
         let Some(statement) = self.replies.next_binds() else { return false };
         if !is_broken_plan(error) {
             return false;
@@ -428,7 +445,7 @@ impl Talk {
         Turn::Forward
     }
 
-    fn note_error(&mut self, message: Option<&Message>) {
+    fn note_error(&mut self, message: Option<&Message<&[u8]>>) {
         let fields = message.and_then(ErrorFields::parse).unwrap_or_default();
         if fields.is_fatal() {
             self.fatal =
@@ -470,7 +487,7 @@ impl Talk {
 }
 
 /// True for the last thing that a session says.
-fn is_fatal(message: &Message) -> bool {
+fn is_fatal(message: &Message<&[u8]>) -> bool {
     ErrorFields::parse(message).is_some_and(|fields| fields.is_fatal())
 }
 

@@ -405,6 +405,14 @@ impl Session {
         Some(talk)
     }
 
+    /// What a client hears through: the scanner, what is being said, and what the session is set to.
+    pub(crate) fn listened(
+        &mut self,
+    ) -> Option<(&mut Scanner, &mut Talk, &mut BTreeMap<String, String>)> {
+        let State::Leased { work: Work::Talking(talk), .. } = &mut self.state else { return None };
+        Some((&mut self.scanner, talk, &mut self.parameters))
+    }
+
     /// What is being said on it, whether a client holds it or not.
     pub(crate) fn any_talk_mut(&mut self) -> Option<&mut Talk> {
         let (State::Leased { work: Work::Talking(talk), .. } | State::Draining { talk, .. }) =

@@ -187,7 +187,8 @@ impl Socket {
     }
 
     /// Adds bytes of a chunk for the client.
-    pub(crate) fn answer(&mut self, chunk: &Bytes, bytes: &Bytes) {
+    #[inline]
+    pub(crate) fn answer(&mut self, chunk: &Bytes, bytes: &[u8]) {
         self.out.push(chunk, bytes);
     }
 

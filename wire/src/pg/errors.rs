@@ -23,7 +23,7 @@ pub struct ErrorFields<'a> {
 impl<'a> ErrorFields<'a> {
     /// Reads an `ErrorResponse`; `None` if it is not one or is malformed.
     #[must_use]
-    pub fn parse(message: &'a Message) -> Option<Self> {
+    pub fn parse<B: AsRef<[u8]>>(message: &'a Message<B>) -> Option<Self> {
         if message.tag != tag::ERROR_RESPONSE {
             return None;
         }

@@ -31,11 +31,11 @@ pub enum Direction {
     Frontend,
 }
 
-/// What a scan finds next.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub enum Piece {
+/// What a scan finds next: with bytes of its own, or with a view of those of a chunk.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Piece<B = Bytes> {
     /// One whole message that is not bulk.
-    Message(Message),
+    Message(Message<B>),
     /// Bytes of a bulk message, or of several rows or several pieces of COPY data that follow one
     /// another: whoever reads neither has no use for the borders between them.
     Bulk {
@@ -47,24 +47,66 @@ pub enum Piece {
         /// True if the bytes end where a message does.
         last: bool,
         /// The bytes, a slice of the chunk they came in.
-        bytes: Bytes,
+        bytes: B,
     },
 }
 
 /// A whole message, header included.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Message {
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Message<B = Bytes> {
     /// Its type.
     pub tag: u8,
     /// Its bytes, header included.
-    pub raw: Bytes,
+    pub raw: B,
 }
 
-impl Message {
+impl<B: AsRef<[u8]>> Message<B> {
     /// The bytes after the header.
     #[must_use]
+    #[inline]
     pub fn body(&self) -> &[u8] {
-        self.raw.get(HEADER..).unwrap_or_default()
+        self.raw.as_ref().get(HEADER..).unwrap_or_default()
+    }
+}
+
+impl<B: AsRef<[u8]>> Piece<B> {
+    /// All its bytes.
+    #[must_use]
+    #[inline]
+    pub fn bytes(&self) -> &[u8] {
+        match self {
+            Self::Message(message) => message.raw.as_ref(),
+            Self::Bulk { bytes, .. } => bytes.as_ref(),
+        }
+    }
+
+    /// A view of it.
+    #[must_use]
+    #[inline]
+    pub fn view(&self) -> Piece<&[u8]> {
+        match self {
+            Self::Message(Message { tag, raw }) => {
+                Piece::Message(Message { tag: *tag, raw: raw.as_ref() })
+            }
+            Self::Bulk { tag, first, last, bytes } => {
+                Piece::Bulk { tag: *tag, first: *first, last: *last, bytes: bytes.as_ref() }
+            }
+        }
+    }
+}
+
+impl Piece<&[u8]> {
+    /// The same, holding on to the chunk that it is a view of.
+    #[must_use]
+    pub fn hold(&self, chunk: &Bytes) -> Piece {
+        match *self {
+            Self::Message(Message { tag, raw }) => {
+                Piece::Message(Message { tag, raw: chunk.slice_ref(raw) })
+            }
+            Self::Bulk { tag, first, last, bytes } => {
+                Piece::Bulk { tag, first, last, bytes: chunk.slice_ref(bytes) }
+            }
+        }
     }
 }
 
@@ -151,6 +193,25 @@ impl Scanner {
         }
     }
 
+    /// A view of the next piece of `rest`, which is moved behind it, if nothing is held of what came
+    /// before and the piece lies whole in there. `None` if not, or if it is no message: then
+    /// [`Scanner::push`] takes `rest` and [`Scanner::next_piece`] finds out.
+    #[inline]
+    pub fn next_whole<'a>(&self, rest: &mut &'a [u8]) -> Option<Piece<&'a [u8]>> {
+        if !self.is_clean() {
+            return None;
+        }
+        let Header { tag, bulk, total } = self.check(rest).ok()?;
+        let total = if bulk { run(rest, tag, total) } else { total };
+        let (bytes, behind) = rest.split_at_checked(total)?;
+        *rest = behind;
+        Some(if bulk {
+            Piece::Bulk { tag, first: true, last: true, bytes }
+        } else {
+            Piece::Message(Message { tag, raw: bytes })
+        })
+    }
+
     /// The next piece, or `None` when the chunk is used up.
     ///
     /// # Errors
@@ -188,7 +249,7 @@ impl Scanner {
         if self.partial.is_empty() && self.chunk.len() >= HEADER {
             let Header { tag, bulk, total } = self.check(&self.chunk)?;
             if bulk {
-                let run = self.run(tag, total);
+                let run = run(&self.chunk, tag, total);
                 return Ok(Some(self.pass(tag, true, run)));
             }
             if self.chunk.len() >= total {
@@ -218,23 +279,6 @@ impl Scanner {
         Ok(None)
     }
 
-    /// Bytes of the bulk message at the chunk's beginning, of `total` bytes, and of those of its kind
-    /// that follow it in the chunk. Only the last of them may end outside. Descriptions are taken
-    /// one by one: each answers a message of its own.
-    fn run(&self, tag: u8, total: usize) -> usize {
-        let mut end = total;
-        if !matches!(tag, tag::backend::DATA_ROW | tag::backend::COPY_DATA) {
-            return end;
-        }
-        while let Some(&[next, a, b, c, d, ..]) = self.chunk.get(end..)
-            && next == tag
-            && let Some(total) = bulk_total(u32::from_be_bytes([a, b, c, d]))
-        {
-            end = end.saturating_add(total);
-        }
-        end
-    }
-
     fn pass(&mut self, tag: u8, first: bool, missing: usize) -> Piece {
         let bytes = self.chunk.split_to(missing.min(self.chunk.len()));
         let left = missing.saturating_sub(bytes.len());
@@ -254,6 +298,7 @@ impl Scanner {
     }
 
     /// The header of the message that begins here.
+    #[inline]
     fn check(&self, bytes: &[u8]) -> Result<Header, ScanError> {
         let [tag, a, b, c, d, ..] = *bytes else { return Err(ScanError::UnknownType(0)) };
         let length = u32::from_be_bytes([a, b, c, d]);
@@ -271,6 +316,23 @@ impl Scanner {
             _ => Err(ScanError::BadLength { tag, length }),
         }
     }
+}
+
+/// Bytes of the bulk message at the chunk's beginning, of `total` bytes, and of those of its kind
+/// that follow it in the chunk. Only the last of them may end outside. Descriptions are taken
+/// one by one: each answers a message of its own.
+fn run(chunk: &[u8], tag: u8, total: usize) -> usize {
+    let mut end = total;
+    if !matches!(tag, tag::backend::DATA_ROW | tag::backend::COPY_DATA) {
+        return end;
+    }
+    while let Some(&[next, a, b, c, d, ..]) = chunk.get(end..)
+        && next == tag
+        && let Some(total) = bulk_total(u32::from_be_bytes([a, b, c, d]))
+    {
+        end = end.saturating_add(total);
+    }
+    end
 }
 
 /// What a header says.
