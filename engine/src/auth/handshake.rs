@@ -263,10 +263,7 @@ pub(crate) fn parameter<B: AsRef<[u8]>>(message: &Message<B>) -> Option<(&str, &
 }
 
 /// Keeps a parameter that is reported. One that cannot be read is of no use to anybody.
-pub(crate) fn note_parameter(
-    parameters: &mut BTreeMap<String, String>,
-    message: &Message<&[u8]>,
-) {
+pub(crate) fn note_parameter(parameters: &mut BTreeMap<String, String>, message: &Message<&[u8]>) {
     if let Some((name, value)) = parameter(message) {
         remember(parameters, name, value);
     }

@@ -1,7 +1,6 @@
 //! Granting sessions to waiters, sending requests, taking sessions back.
 
 use crate::core::Engine;
-use crate::database::talk::Talk;
 use crate::ids::{ClientId, SessionId};
 use crate::io::{Level, Output};
 use crate::limits::{PARK_AFTER, PROBE_EVERY, PROBE_TIMEOUT, PROBE_WAITER_AFTER, READ_WINDOW};
@@ -113,7 +112,7 @@ impl Engine {
         let written = session.written;
         let State::Leased { work, .. } = session.state_mut() else { return };
         match work {
-            Work::Verifying => *work = Work::Talking(Box::new(Talk::from(written))),
+            Work::Verifying => *work = Work::Talking(self.spare_talks.begin(written)),
             Work::Talking(talk) => talk.begin_request(written),
         }
         self.timers.set(Target::Client(id), Reason::Probe, self.now + PROBE_EVERY);
@@ -135,7 +134,11 @@ impl Engine {
         if self.is_unwanted(id) || self.is_answered_early(id) {
             return;
         }
-        let rests = self.sessions.get(&id).is_some_and(|s| self.links.is_parked(s.stream));
+        let Some(session) = self.sessions.get_mut(&id) else { return };
+        let rests = self.links.is_parked(session.stream);
+        if let Some(talk) = session.take_talk() {
+            self.spare_talks.put(talk);
+        }
         self.enter(id, why, |seat| State::Idle { seat });
         let Some(session) = self.sessions.get_mut(&id) else { return };
         if !rests {

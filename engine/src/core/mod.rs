@@ -30,6 +30,8 @@ use self::cancel::Cancels;
 use self::status::Counters;
 use crate::accounts::Accounts;
 use crate::auth::scram::KeyCache;
+use crate::database::outgoing::Outgoing;
+use crate::database::talk::SpareTalks;
 use crate::database::texts::Texts;
 use crate::database::translate::Library;
 use crate::ids::{ClientId, SessionId, StreamId};
@@ -97,6 +99,10 @@ pub struct Engine {
     starved: BTreeSet<ClientId>,
     /// Sessions that their clients have cleared in the segment that is being answered.
     cleared: Vec<SessionId>,
+    spare_talks: SpareTalks,
+    /// Room in which messages for a session are put together. It is taken out for that: what is
+    /// forgotten in it is gone, and never another session's.
+    spare_outgoing: Outgoing,
     /// What is counted in the isolate's allowance.
     counted: usize,
     /// Used from the end: the session used last is used next, so that the others grow idle.
@@ -145,6 +151,8 @@ impl Engine {
             stalled: BTreeSet::new(),
             starved: BTreeSet::new(),
             cleared: Vec::new(),
+            spare_talks: SpareTalks::default(),
+            spare_outgoing: Outgoing::default(),
             counted: 0,
             budget: Budget::new(settings.pool_size),
             links: Links::new(&settings, object_life),

@@ -106,15 +106,14 @@ impl Engine {
     }
 
     fn session_pieces(&mut self, id: SessionId, chunk: Bytes) {
-        let Some(session) = self.sessions.get_mut(&id) else { return };
-        session.scanner.push(chunk.clone());
+        let mut rest = chunk.clone();
         let chunk = &chunk;
         loop {
             let Some(session) = self.sessions.get_mut(&id) else { return };
             if matches!(session.state(), State::Ending { .. }) {
                 return;
             }
-            match session.scanner.next_piece() {
+            match session.scanner.next_piece(&mut rest) {
                 Ok(None) => return,
                 Ok(Some(piece)) => self.session_piece(id, chunk, piece),
                 Err(error) => return self.wrong(id, &error.to_string()),
@@ -372,14 +371,15 @@ impl Engine {
     fn run_again(&mut self, id: SessionId, client: ClientId) {
         self.counters.cures += 1;
         let Some(talk) = self.sessions.get_mut(&id).and_then(|s| s.talk_mut()) else { return };
-        let pieces = talk.kept.take().map(|kept| kept.pieces()).unwrap_or_default();
+        let messages = talk.kept.messages();
+        talk.kept.stop();
         match self.clients.get_mut(&client).map(|c| &mut c.kind) {
             Some(Kind::Exchange(_)) => self.write_exchange(id, client),
             Some(Kind::Socket(socket)) => {
                 if planted!(CureTwice) {
-                    socket.put_back(pieces.clone());
+                    socket.inbox.put_back(messages.clone());
                 }
-                socket.put_back(pieces);
+                socket.inbox.put_back(messages);
                 self.forward_socket(client);
             }
             Some(Kind::Lease(_)) | None => {}

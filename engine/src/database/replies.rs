@@ -24,6 +24,7 @@ use std::sync::Arc;
 use pierhead_wire::pg::tag::backend as tag;
 
 use crate::database::speaker::Unnamed;
+use crate::limits::SPARE_ENTRIES_MAX;
 use crate::sql::Facts;
 use crate::statements::StatementId;
 
@@ -96,6 +97,14 @@ impl Replies {
             replies.sent(Expect::Query, Note::Ours);
         }
         replies
+    }
+
+    /// Nothing is to come, and nothing came: but room that was made stays, within a bound.
+    pub(crate) fn empty(&mut self) {
+        self.queue.clear();
+        let mut queue = std::mem::take(&mut self.queue);
+        queue.shrink_to(SPARE_ENTRIES_MAX);
+        *self = Self { queue, ..Self::default() };
     }
 
     /// A message was sent.

@@ -69,8 +69,7 @@ mod tests {
 
     fn message(raw: &'static [u8]) -> Message {
         let mut scanner = Scanner::new(Direction::Backend);
-        scanner.push(Bytes::from_static(raw));
-        match scanner.next_piece().unwrap().unwrap() {
+        match scanner.next_piece(&mut Bytes::from_static(raw)).unwrap().unwrap() {
             Piece::Message(message) => message,
             Piece::Bulk { .. } => panic!("bulk"),
         }
