@@ -300,6 +300,19 @@ pierhead_wire::limits! {
     #[unit = "ready points"]
     pub const LEASE_TURNS: u32 = 32;
 
+    /// Bytes of memory that what is over leaves to what comes next: room for a few small messages.
+    #[unit = "bytes"]
+    pub const SPARE_BYTES_MAX: usize = 4 * 1024;
+
+    /// Messages for which a conversation that is over leaves room to the next one: most are short.
+    #[unit = "messages"]
+    pub const SPARE_ENTRIES_MAX: usize = 64;
+
+    /// Conversations that are over and whose memory is left to the next ones: as many as end and
+    /// begin while one answer is read.
+    #[unit = "conversations"]
+    pub const SPARE_TALKS_MAX: usize = 4;
+
     /// Bytes of a lease's first segments that are kept until something of their answer came, to be
     /// sent again if they must.
     #[unit = "bytes"]

@@ -92,11 +92,10 @@ fn settings(data: &[u8]) {
 }
 
 /// The one message that these bytes are.
-fn scan(bytes: Bytes) -> Option<Message> {
+fn scan(mut bytes: Bytes) -> Option<Message> {
     let mut scanner = Scanner::new(Direction::Frontend);
-    scanner.push(bytes);
-    let Ok(Some(Piece::Message(message))) = scanner.next_piece() else { return None };
-    scanner.is_clean().then_some(message)
+    let Ok(Some(Piece::Message(message))) = scanner.next_piece(&mut bytes) else { return None };
+    (scanner.is_clean() && bytes.is_empty()).then_some(message)
 }
 
 fn message(tag: u8, name: &[u8], body: &[u8]) {

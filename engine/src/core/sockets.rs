@@ -1,13 +1,10 @@
 //! Sockets: clients that speak the database's own protocol, for as long as they like.
 
 use bytes::Bytes;
-use pierhead_wire::pg::scan::Piece;
-use pierhead_wire::pg::tag::frontend as tag;
 
 use crate::core::Engine;
 use crate::core::forward::make_ready;
 use crate::database::outgoing::Outgoing;
-use crate::database::talk::Talk;
 use crate::database::transaction::Transaction;
 use crate::failure::Failure;
 use crate::ids::{ClientId, SessionId};
@@ -121,10 +118,10 @@ impl Engine {
         let Some(client) = self.clients.get_mut(&id) else { return };
         let resting = client.place == Place::Resting;
         let Kind::Socket(socket) = &mut client.kind else { return };
-        if !resting || (socket.wants == 0 && socket.inbox_bytes() < FORWARD_EARLY) {
+        if !resting || (socket.inbox.wants() == 0 && socket.inbox_bytes() < FORWARD_EARLY) {
             return self.arm_socket(id);
         }
-        if matches!(socket.peek(), Some(Piece::Message(m)) if m.tag == tag::TERMINATE) {
+        if socket.is_leaving() {
             return self.socket_left(id);
         }
         client.arrived = now;
@@ -140,8 +137,8 @@ impl Engine {
         let Some(client) = self.clients.get_mut(&id) else { return };
         let Kind::Socket(socket) = &mut client.kind else { return };
         let Some(session) = self.sessions.get_mut(&session_id) else { return };
-        let mut talk = Box::new(Talk::from(session.written));
-        let mut out = Outgoing::default();
+        let mut talk = self.spare_talks.begin(session.written);
+        let mut out = std::mem::take(&mut self.spare_outgoing);
         if socket.mode == Mode::Session {
             talk.must_reset = true;
         }
@@ -157,6 +154,7 @@ impl Engine {
             *work = Work::Talking(talk);
         }
         let bytes = out.take();
+        self.spare_outgoing = out;
         if !bytes.is_empty() {
             self.write_session(session_id, bytes);
         }
@@ -273,7 +271,7 @@ impl Engine {
         }
         let limit = self.settings.transaction_timeout;
         socket.transaction_until = (limit.0 > 0).then(|| now + limit);
-        let wants = socket.wants > 0 || socket.inbox_bytes() >= FORWARD_EARLY;
+        let wants = socket.inbox.wants() > 0 || socket.inbox_bytes() >= FORWARD_EARLY;
         let may_stay = socket.turns < LEASE_TURNS || self.waiters.is_empty();
         let stays = self.keeps_session(id);
         if fatal || !quiet || stays || (wants && may_stay) {
