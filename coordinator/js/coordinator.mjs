@@ -214,23 +214,22 @@ class Shell {
   /**
    * What the core may call. An exception must not pass through wasm: it would end the instance
    * that this object shares with others.
+   *
+   * Wasm keeps this for as long as there is a core, and the core is freed when JavaScript has
+   * forgotten it: nobody says when an object was evicted. So nothing in here may lead back to the
+   * core, or what an evicted object held would never be given back.
    */
   #host() {
     const host = {};
-    const lend = (owner, methods) => {
-      for (const method of methods) {
-        host[method] = (...args) => {
-          try {
-            return owner[method](...args);
-          } catch (error) {
-            this.#failure ??= error;
-          }
-        };
-      }
-    };
-    lend(this, CALLED_BY_CORE);
-    lend(this.links, LINKS_CALLED_BY_CORE);
+    const [shell, links] = [new WeakRef(this), new WeakRef(this.links)];
+    lend(host, CALLED_BY_CORE, shell, shell);
+    lend(host, LINKS_CALLED_BY_CORE, links, shell);
     return host;
+  }
+
+  /** Something failed while the core was calling. */
+  failed(error) {
+    this.#failure ??= error;
   }
 
   /** True for the first core of this object; another one replaces one that was lost. */
@@ -315,6 +314,19 @@ class Shell {
 
   log(level, text) {
     console[level](`pierhead: ${text}`);
+  }
+}
+
+/** Lets `host` call these methods of `owner`; what they throw is told to `shell`. Both are weak. */
+function lend(host, methods, owner, shell) {
+  for (const method of methods) {
+    host[method] = (...args) => {
+      try {
+        return owner.deref()?.[method](...args);
+      } catch (error) {
+        shell.deref()?.failed(error);
+      }
+    };
   }
 }
 

@@ -13,20 +13,51 @@ pub struct Simulation {
     /// Runs the schedule of a seed, with or without a trace.
     run: fn(u64, bool) -> Result<Coverage, Box<Violation>>,
     /// What a long run must meet.
-    pub must_happen: &'static [&'static str],
+    pub must_happen: &'static [&'static [&'static str]],
 }
 
 /// One engine against a scripted server.
-pub const POOL: Simulation =
-    Simulation { test: "pool", run: world::run, must_happen: &coverage::MUST_HAPPEN };
+pub const POOL: Simulation = Simulation {
+    test: "pool",
+    run: world::run,
+    must_happen: &[&coverage::MUST_HAPPEN, world::KINDS],
+};
 
 /// Objects and agents, with links between them.
-pub const TUNNEL: Simulation =
-    Simulation { test: "tunnel", run: tunnel::run, must_happen: &tunnel::MUST_HAPPEN };
+pub const TUNNEL: Simulation = Simulation {
+    test: "tunnel",
+    run: tunnel::run,
+    must_happen: &[&tunnel::MUST_HAPPEN, tunnel::KINDS],
+};
 
 /// Clients that speak the protocol themselves, through one engine.
-pub const SOCKETS: Simulation =
-    Simulation { test: "sockets", run: sockets::run, must_happen: &sockets::MUST_HAPPEN };
+pub const SOCKETS: Simulation = Simulation {
+    test: "sockets",
+    run: sockets::run,
+    must_happen: &[&sockets::MUST_HAPPEN, sockets::KINDS],
+};
+
+/// Clients of several classes that want more sessions than there are.
+pub const CROWD: Simulation =
+    Simulation { test: "crowd", run: sockets::run_crowd, must_happen: &[&sockets::CROWD_MEETS] };
+
+/// Clients that notify each other, other policies, and a clock that leaps.
+pub const MEDLEY: Simulation =
+    Simulation { test: "medley", run: sockets::run_medley, must_happen: &[&sockets::MEDLEY_MEETS] };
+
+/// Clients that speak the protocol themselves, with an agent in between.
+pub const AGENTS: Simulation =
+    Simulation { test: "agents", run: sockets::run_agents, must_happen: &[&sockets::AGENTS_MEET] };
+
+/// Two objects that share the isolate's allowance.
+pub const NEIGHBOURS: Simulation = Simulation {
+    test: "neighbours",
+    run: sockets::run_neighbours,
+    must_happen: &[&sockets::NEIGHBOURS_MEET],
+};
+
+/// All of them.
+pub const WORLDS: [Simulation; 7] = [POOL, TUNNEL, SOCKETS, CROWD, MEDLEY, AGENTS, NEIGHBOURS];
 
 /// A schedule that broke a rule.
 #[derive(Debug)]
@@ -118,9 +149,7 @@ mod tests {
 
     #[test]
     fn a_seed_is_a_schedule() {
-        for (world, seed) in
-            [POOL, TUNNEL, SOCKETS].into_iter().flat_map(|w| (0..20).map(move |s| (w, s)))
-        {
+        for (world, seed) in WORLDS.into_iter().flat_map(|w| (0..20).map(move |s| (w, s))) {
             let [first, second] = [false, true].map(|traced| (world.run)(seed, traced));
             let counts = |run: Result<Coverage, Box<Violation>>| {
                 run.map(|coverage| coverage.to_string()).map_err(|v| v.detail)

@@ -3,8 +3,11 @@
 use bytes::Bytes;
 use pierhead_engine::ids::{ClientId, StreamId};
 use pierhead_engine::io::Input;
+use pierhead_engine::time::Instant;
 
 use super::events::Event;
+use super::leases::Lease;
+use super::machine::Disturbance;
 use super::stream::{Life, Stream};
 use super::{Road, World};
 use crate::sim::server::Mischief;
@@ -34,6 +37,10 @@ pub(super) enum Fault {
     Ghost,
     /// A migration, which breaks plans.
     Alter,
+    /// Much time passes at once.
+    Leap,
+    /// Something between the engine and its streams.
+    Between(Disturbance),
 }
 
 /// All of them, each with its weight.
@@ -75,6 +82,8 @@ impl World {
             Fault::Password => self.lock_out(chance),
             Fault::Ghost => self.ghost(chance),
             Fault::Alter => self.alter(),
+            Fault::Leap => self.leap(chance),
+            Fault::Between(what) => self.disturb(what, chance),
         }
     }
 
@@ -152,6 +161,10 @@ impl World {
                 && s.told_to_end.is_none()
         };
         let all_rest = self.drivers.iter().all(|d| d.model.is_answered() && d.outgoing.is_empty());
+        if only_idle && self.plan.between.is_some() {
+            // It is under way for a while, and may cross what it seems to answer.
+            return;
+        }
         if only_idle && !(all_rest && self.exchanges.iter().all(|e| !e.caller.is_open())) {
             return;
         }
@@ -216,6 +229,30 @@ impl World {
         self.coverage.add("fault: password changed");
         "anders".clone_into(&mut self.db.password);
         self.repair_later(chance);
+    }
+
+    fn disturb(&mut self, what: Disturbance, chance: u64) {
+        if what == Disturbance::Crash {
+            self.lose_everybody();
+        }
+        self.engine.disturb(Instant(self.now), what, chance);
+        self.drain();
+        self.set_alarms();
+    }
+
+    /// The object that served them is gone, and cannot say so.
+    fn lose_everybody(&mut self) {
+        for driver in &mut self.drivers {
+            if matches!(driver.life, super::driver::Life::Open | super::driver::Life::Closed) {
+                driver.life = super::driver::Life::Gone;
+                driver.said_goodbye = true;
+            }
+        }
+        for exchange in self.exchanges.iter_mut().filter(|e| e.caller.is_open()) {
+            exchange.caller.gone = true;
+        }
+        self.errands.iter_mut().for_each(|errand| errand.open = false);
+        self.leases.iter_mut().for_each(Lease::lose);
     }
 
     fn alter(&mut self) {

@@ -107,6 +107,9 @@ fn trace_length() -> usize {
     wanted.unwrap_or(TRACE_LENGTH)
 }
 
+/// What can happen by itself.
+pub const KINDS: &[&str] = Event::KINDS;
+
 /// Runs the schedule of one seed; with `traced`, a violation tells what happened before it.
 ///
 /// # Errors

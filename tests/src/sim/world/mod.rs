@@ -78,6 +78,9 @@ enum Road {
     Denied,
 }
 
+/// What can happen by itself.
+pub const KINDS: &[&str] = Event::KINDS;
+
 /// Runs the schedule of one seed; with `traced`, a violation tells what happened before it.
 ///
 /// # Errors
