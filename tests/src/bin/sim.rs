@@ -189,7 +189,7 @@ fn report(options: &Options, shared: Shared, start: Instant) -> Result<ExitCode>
     for (seed, rule, detail) in &failed {
         println!("seed {seed}: {rule}: {detail}");
     }
-    let missing = coverage.missing(options.world.must_happen);
+    let missing = coverage.missing(&options.world.meets());
     if failed.is_empty() && !missing.is_empty() {
         println!("never met: {}", missing.join(", "));
     }

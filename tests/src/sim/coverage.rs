@@ -125,8 +125,8 @@ impl Coverage {
 
     /// What of `wanted` did not happen.
     #[must_use]
-    pub fn missing(&self, wanted: &[&[&'static str]]) -> Vec<&'static str> {
-        wanted.concat().into_iter().filter(|name| self.count(name) == 0).collect()
+    pub fn missing(&self, wanted: &[&'static str]) -> Vec<&'static str> {
+        wanted.iter().copied().filter(|name| self.count(name) == 0).collect()
     }
 }
 

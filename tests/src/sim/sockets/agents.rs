@@ -18,6 +18,7 @@ use pierhead_wire::tunnel::RefusedReason;
 
 use super::machine::{Disturbance, Machine};
 use super::plan::Plan;
+use crate::sim::kinds::input_kind;
 use crate::sim::rng::Rng;
 
 /// The name under which the agent knows the database.
@@ -283,6 +284,7 @@ impl Agency {
     fn feed_engine(&mut self, input: Input) {
         self.wake();
         self.inputs += 1;
+        self.seen.push(input_kind(&input));
         self.engine.handle(Instant(self.now), input);
         while let Some(output) = self.engine.poll_output() {
             self.obey(output);

@@ -12,35 +12,38 @@ use super::stream::{Life, Stream};
 use super::{Road, World};
 use crate::sim::server::Mischief;
 
-/// Kinds of faults.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Fault {
-    /// A transport breaks, between any two bytes.
-    Cut,
-    /// A transport stands still.
-    Hang,
-    /// A session is ended by the server.
-    Kill,
-    /// A server breaks the protocol.
-    Mischief,
-    /// A server tells what nobody asked for, as it may.
-    Chatter,
-    /// The database restarts.
-    Restart,
-    /// The database cannot be reached.
-    Down,
-    /// The tunnel turns us away.
-    Denied,
-    /// The password is another one.
-    Password,
-    /// News of what is over.
-    Ghost,
-    /// A migration, which breaks plans.
-    Alter,
-    /// Much time passes at once.
-    Leap,
-    /// Something between the engine and its streams.
-    Between(Disturbance),
+kinds! {
+    "drawn: "
+    /// Kinds of faults.
+    #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+    pub(super) enum Fault {
+        /// A transport breaks, between any two bytes.
+        Cut,
+        /// A transport stands still.
+        Hang,
+        /// A session is ended by the server.
+        Kill,
+        /// A server breaks the protocol.
+        Mischief,
+        /// A server tells what nobody asked for, as it may.
+        Chatter,
+        /// The database restarts.
+        Restart,
+        /// The database cannot be reached.
+        Down,
+        /// The tunnel turns us away.
+        Denied,
+        /// The password is another one.
+        Password,
+        /// News of what is over.
+        Ghost,
+        /// A migration, which breaks plans.
+        Alter,
+        /// Much time passes at once.
+        Leap,
+        /// Something between the engine and its streams.
+        Between(Disturbance),
+    }
 }
 
 /// All of them, each with its weight.
@@ -70,6 +73,7 @@ impl World {
         if !matches!(misfortune.fault, Fault::Chatter | Fault::Ghost | Fault::Alter) {
             self.trouble = true;
         }
+        self.coverage.add(misfortune.fault.kind());
         match misfortune.fault {
             Fault::Cut => self.cut(chance),
             Fault::Hang => self.hang(chance),
@@ -141,6 +145,10 @@ impl World {
         let index = usize::try_from((chance >> 32) % Mischief::ALL.len() as u64).unwrap_or(0);
         let mischief = Mischief::ALL[index];
         let served = self.drivers.iter().any(|d| d.life == super::driver::Life::Open);
+        if mischief == Mischief::WrongType && self.plan.calls() {
+            // Whoever calls functions asks for such a reply.
+            return;
+        }
         if mischief == Mischief::ExtraError && served {
             // To whom a session belongs, its errors may be news of its end.
             return;

@@ -44,6 +44,7 @@ use self::driver::Driver;
 use self::errands::Errand;
 use self::events::Event;
 use self::fair::Fair;
+use self::faults::Fault;
 use self::leases::Lease;
 use self::machine::Machine;
 use self::model::Model;
@@ -53,6 +54,7 @@ use self::plan::{Kind, Plan};
 use self::stream::Stream;
 use super::Violation;
 use super::coverage::Coverage;
+use super::kinds::input_kind;
 use super::rng::Rng;
 use super::server::database::Database;
 
@@ -133,6 +135,9 @@ pub fn run(seed: u64, traced: bool) -> Result<Coverage, Box<Violation>> {
 
 /// What can happen by itself.
 pub const KINDS: &[&str] = Event::KINDS;
+
+/// What can go wrong.
+pub const FAULTS: &[&str] = Fault::KINDS;
 
 /// Runs the crowd of one seed.
 ///
@@ -324,6 +329,9 @@ impl World {
             return;
         }
         self.note(|_| format!("> {}", events::describe_input(&input)));
+        if self.plan.between.is_none() {
+            self.coverage.add(input_kind(&input));
+        }
         // A shell's clock may step back; the engine must not.
         let steps_back = input != Input::TimePassed && !self.plan.counted && self.noise.chance(1);
         let step_back = if steps_back { self.noise.below(CLOCK_STEP_MAX) } else { 0 };

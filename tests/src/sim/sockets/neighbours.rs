@@ -40,7 +40,7 @@ fn begin(seed: u64, allowance: &Allowance, traced: bool) -> World {
 /// The rule that was broken.
 pub fn run_neighbours(seed: u64, traced: bool) -> Result<Coverage, Box<Violation>> {
     let mut rng = Rng::new(seed ^ 0x6e65_6967_6862_0000);
-    let most = rng.pick(&[100_000, 200_000, 1_000_000]);
+    let most = rng.pick(&[66_000, 80_000, 300_000]);
     let allowance = Allowance::of(most);
     let mut two = [0, 1].map(|n| begin(seed.wrapping_mul(2).wrapping_add(n), &allowance, traced));
     let evicted_at = rng.below(two[0].plan.horizon + 500);

@@ -256,6 +256,11 @@ impl Plan {
         clients.chain(faults).chain(steps).chain(ground).collect()
     }
 
+    /// Whether clients call functions.
+    pub(super) fn calls(&self) -> bool {
+        self.world == "medley"
+    }
+
     /// Whether the tunnel holds back what was not granted.
     pub(super) fn holds_back(&self) -> bool {
         self.settings.ways != [Way::Cloudflared]
@@ -284,7 +289,8 @@ fn client(rng: &mut Rng, number: u64, comes: u64, manner: Manner) -> Client {
     let class = rng.pick(&["", "a", "a", "b"]);
     let slow_reader = rng.chance(10);
     if rng.chance(15) {
-        let script = script::write(rng, number, Taste { large: 0, ..taste });
+        let large = if sociable { taste.large } else { 0 };
+        let script = script::write(rng, number, Taste { large, ..taste });
         let remaining = if rng.chance(15) { rng.pick(&[20, 300, 2_000]) } else { 0 };
         let kind = Kind::Exchange { script, remaining, reset: rng.chance(10) };
         return Client { number, comes, class, slow_reader, kind };

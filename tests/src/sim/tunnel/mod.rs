@@ -36,6 +36,7 @@ pub use self::must::MUST_HAPPEN;
 use self::callers::Guest;
 use self::conn::Conn;
 use self::events::Event;
+use self::faults::Fault;
 use self::link::Link;
 use self::monitor::Drivers;
 use self::objects::Site;
@@ -109,6 +110,9 @@ fn trace_length() -> usize {
 
 /// What can happen by itself.
 pub const KINDS: &[&str] = Event::KINDS;
+
+/// What can go wrong.
+pub const FAULTS: &[&str] = Fault::KINDS;
 
 /// Runs the schedule of one seed; with `traced`, a violation tells what happened before it.
 ///
