@@ -93,6 +93,8 @@ class Shell {
   #life = newLife();
   #ctx;
   #core;
+  /** What the core calls; nobody else holds it. */
+  #lent;
   #born = false;
   #failure = null;
   #dead = false;
@@ -108,7 +110,8 @@ class Shell {
     count(ctx.id.toString());
     this.links = new Links(this, ctx);
     const seed = crypto.getRandomValues(new Uint8Array(32));
-    this.#core = new Core(this.#host(), ctx.id.name ?? "", env, seed);
+    this.#lent = this.#host();
+    this.#core = new Core(weakly(this.#lent), ctx.id.name ?? "", env, seed);
     this.links.restore();
   }
 
@@ -214,22 +217,23 @@ class Shell {
   /**
    * What the core may call. An exception must not pass through wasm: it would end the instance
    * that this object shares with others.
-   *
-   * Wasm keeps this for as long as there is a core, and the core is freed when JavaScript has
-   * forgotten it: nobody says when an object was evicted. So nothing in here may lead back to the
-   * core, or what an evicted object held would never be given back.
    */
   #host() {
     const host = {};
-    const [shell, links] = [new WeakRef(this), new WeakRef(this.links)];
-    lend(host, CALLED_BY_CORE, shell, shell);
-    lend(host, LINKS_CALLED_BY_CORE, links, shell);
+    const lend = (owner, methods) => {
+      for (const method of methods) {
+        host[method] = (...args) => {
+          try {
+            return owner[method](...args);
+          } catch (error) {
+            this.#failure ??= error;
+          }
+        };
+      }
+    };
+    lend(this, CALLED_BY_CORE);
+    lend(this.links, LINKS_CALLED_BY_CORE);
     return host;
-  }
-
-  /** Something failed while the core was calling. */
-  failed(error) {
-    this.#failure ??= error;
   }
 
   /** True for the first core of this object; another one replaces one that was lost. */
@@ -317,17 +321,17 @@ class Shell {
   }
 }
 
-/** Lets `host` call these methods of `owner`; what they throw is told to `shell`. Both are weak. */
-function lend(host, methods, owner, shell) {
-  for (const method of methods) {
-    host[method] = (...args) => {
-      try {
-        return owner.deref()?.[method](...args);
-      } catch (error) {
-        shell.deref()?.failed(error);
-      }
-    };
-  }
+/**
+ * The methods of `host`, without a hold on it.
+ *
+ * Wasm keeps what it calls for as long as there is a core, and the core is freed when JavaScript has
+ * forgotten it: nobody says when an object was evicted. If this led back to the object, and so to its
+ * core, what an evicted object held would never be given back.
+ */
+function weakly(host) {
+  const weak = new WeakRef(host);
+  const methods = Object.keys(host).map((name) => [name, (...args) => weak.deref()?.[name](...args)]);
+  return Object.fromEntries(methods);
 }
 
 /** Counts one more life of an object. */
