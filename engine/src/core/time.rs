@@ -219,7 +219,8 @@ impl Engine {
     /// A session was idle for long enough: it is ended, unless it is one of those that are kept.
     fn idle_for_long(&mut self, id: SessionId) {
         let at = self.now + self.settings.idle_timeout;
-        if self.idle.len() > self.settings.min_idle {
+        let kept = if planted!(MinIdleForgotten) { 0 } else { self.settings.min_idle };
+        if self.idle.len() > kept {
             return self.end(id, Why::IdleTooLong);
         }
         if let Some(session) = self.sessions.get_mut(&id) {

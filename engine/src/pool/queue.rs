@@ -169,6 +169,7 @@ impl Queue {
 
     /// A lease that took this long ends.
     pub(crate) fn released(&mut self, class: ClassId, took: Millis) {
+        let took = if planted!(LeasesForNothing) { Millis(1) } else { took };
         let charge = took.0.clamp(1, LEASE_CHARGE_MAX.0).cast_signed();
         let Some(share) = self.share(class) else { return };
         share.held = share.held.saturating_sub(1);
@@ -373,7 +374,11 @@ impl Queue {
 
     fn front(&self, choice: &Choice) -> Option<(ClassId, ClientId)> {
         let &class = self.ring.get(choice.at)?;
-        let (_, client) = self.classes.get(class.index())?.waiting.first()?;
+        let waiting = &self.classes.get(class.index())?.waiting;
+        if planted!(YoungestFirst) {
+            return Some((class, ClientId(waiting.iter().last()?)));
+        }
+        let (_, client) = waiting.first()?;
         Some((class, ClientId(client)))
     }
 }
