@@ -19,7 +19,9 @@ use tokio::sync::OnceCell;
 
 use crate::agent::scene::Agents;
 use crate::app::App;
-use crate::workers::{app, bound, coordinator, embedded, gateway_caller, peek, silent};
+use crate::workers::{
+    app, bound, coordinator, embedded, gateway_caller, holder, peek, silent, wire,
+};
 
 /// Longer than anything that happens by itself soon, on a busy machine.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(15);
@@ -49,6 +51,7 @@ pub(crate) struct Setup {
     access: Option<Access>,
     examples: bool,
     silent: bool,
+    stays: bool,
     trust: bool,
     verbose: bool,
     variables: Vec<(String, String)>,
@@ -94,6 +97,7 @@ impl Setup {
             access: None,
             examples: false,
             silent: false,
+            stays: false,
             trust: false,
             verbose: false,
             variables: Vec::new(),
@@ -250,6 +254,12 @@ impl Setup {
         self
     }
 
+    /// Clients that stay: a port for sockets, and a Worker that holds leases.
+    pub(crate) fn stays(mut self) -> Self {
+        self.stays = true;
+        self
+    }
+
     pub(crate) fn inspector(mut self) -> Self {
         self.workerd = self.workerd.inspector();
         self
@@ -306,6 +316,9 @@ impl Setup {
         config = config.worker(app);
         if self.examples {
             config = config.worker(bound()).worker(embedded(&variables));
+        }
+        if self.stays {
+            config = config.worker(wire()).worker(holder());
         }
         if self.trust {
             config = config.trust(postgres.ca().unwrap());
