@@ -21,6 +21,10 @@ mod node;
 mod program;
 #[path = "drivers/psql.rs"]
 mod psql;
+#[path = "drivers/python.rs"]
+mod python;
+#[path = "drivers/rust.rs"]
+mod rust;
 #[path = "drivers/stage.rs"]
 mod stage;
 #[path = "drivers/target.rs"]
