@@ -19,7 +19,7 @@ use tokio::sync::OnceCell;
 
 use crate::agent::scene::Agents;
 use crate::app::App;
-use crate::workers::{app, bound, coordinator, embedded, peek, silent};
+use crate::workers::{app, bound, coordinator, drivers, embedded, guides, peek, silent};
 
 /// Longer than anything that happens by itself soon, on a busy machine.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(15);
@@ -48,6 +48,8 @@ pub(crate) struct Setup {
     own_postgres: Option<PostgresConfig>,
     access: Option<Access>,
     examples: bool,
+    guide: bool,
+    drivers: bool,
     silent: bool,
     trust: bool,
     verbose: bool,
@@ -92,6 +94,8 @@ impl Setup {
             own_postgres: None,
             access: None,
             examples: false,
+            guide: false,
+            drivers: false,
             silent: false,
             trust: false,
             verbose: false,
@@ -205,6 +209,18 @@ impl Setup {
         self
     }
 
+    /// The guide's Worker runs too, as `guide` and `guide-bound`.
+    pub(crate) fn guide(mut self) -> Self {
+        self.guide = true;
+        self
+    }
+
+    /// The Workers with a driver or an ORM run too, by their names.
+    pub(crate) fn drivers(mut self) -> Self {
+        self.drivers = true;
+        self
+    }
+
     /// Binds `SILENT` in the test Worker: a coordinator that never answers.
     pub(crate) fn silent_coordinator(mut self) -> Self {
         self.silent = true;
@@ -274,6 +290,12 @@ impl Setup {
         config = config.worker(app);
         if self.examples {
             config = config.worker(bound()).worker(embedded(&variables));
+        }
+        if self.guide {
+            config = guides(&variables).into_iter().fold(config, WorkerdConfig::worker);
+        }
+        if self.drivers {
+            config = drivers().into_iter().fold(config, WorkerdConfig::worker);
         }
         if self.trust {
             config = config.trust(postgres.ca().unwrap());
