@@ -2,21 +2,13 @@
 
 use bytes::{BufMut, BytesMut};
 use pierhead_wire::envelope::Options;
-use pierhead_wire::limits::CALLER_BYTES_MAX;
-
-const KEY_CALLER: u8 = 1;
 
 /// Where the code of a start-up packet stands: no version of the protocol, but ours.
 const TERMS_CODE: u32 = 0x04d2_5048;
 
 /// The options with which a lease begins.
 pub(crate) fn caller(options: &Options) -> BytesMut {
-    let mut out = BytesMut::new();
-    if let Some(caller) = &options.caller {
-        let end = caller.floor_char_boundary(CALLER_BYTES_MAX);
-        put_option(&mut out, KEY_CALLER, caller.get(..end).unwrap_or_default().as_bytes());
-    }
-    out
+    Options { caller: options.caller.clone(), ..Options::default() }.encode()
 }
 
 /// The packet ahead of everything else that is said to a coordinator's socket.
@@ -30,12 +22,6 @@ pub(crate) fn packet(options: &Options) -> BytesMut {
     out
 }
 
-fn put_option(out: &mut BytesMut, key: u8, value: &[u8]) {
-    out.put_u8(key);
-    out.put_u16(u16::try_from(value.len()).unwrap_or(u16::MAX));
-    out.put_slice(value);
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -47,14 +33,5 @@ mod tests {
         assert_eq!(packet(&options), expected);
         assert_eq!(packet(&Options::default()), &b"\0\0\0\x08\x04\xd2PH"[..]);
         assert_eq!(caller(&Options::default()).len(), 0);
-    }
-
-    #[test]
-    fn a_long_name_is_cut_at_a_character() {
-        let options = Options { caller: Some("ü".repeat(40)), ..Options::default() };
-        assert_eq!(caller(&options).len(), 3 + 64);
-        let options =
-            Options { caller: Some(format!("x{}", "ü".repeat(40))), ..Options::default() };
-        assert_eq!(caller(&options).len(), 3 + 63);
     }
 }

@@ -76,7 +76,9 @@ async fn count_both(
             counter.value = Set(value);
             counter.update(&transaction).await?
         }
-        None => counter::ActiveModel { name: Set(total), value: Set(1) }.insert(&transaction).await?,
+        None => {
+            counter::ActiveModel { name: Set(total), value: Set(1) }.insert(&transaction).await?
+        }
     };
     let inner = transaction.begin().await?;
     let inserted = counter::ActiveModel { name: Set(part), value: Set(1) }.insert(&inner).await;

@@ -20,7 +20,7 @@ use tokio::sync::OnceCell;
 use crate::agent::scene::Agents;
 use crate::app::App;
 use crate::workers::{
-    app, bound, coordinator, embedded, gateway_caller, holder, peek, silent, wire,
+    app, bound, coordinator, drivers, embedded, gateway_caller, guides, holder, peek, silent, wire,
 };
 
 /// Longer than anything that happens by itself soon, on a busy machine.
@@ -50,6 +50,8 @@ pub(crate) struct Setup {
     own_postgres: Option<PostgresConfig>,
     access: Option<Access>,
     examples: bool,
+    guide: bool,
+    drivers: bool,
     silent: bool,
     stays: bool,
     trust: bool,
@@ -96,6 +98,8 @@ impl Setup {
             own_postgres: None,
             access: None,
             examples: false,
+            guide: false,
+            drivers: false,
             silent: false,
             stays: false,
             trust: false,
@@ -211,6 +215,18 @@ impl Setup {
         self
     }
 
+    /// The guide's Worker runs too, as `guide` and `guide-bound`.
+    pub(crate) fn guide(mut self) -> Self {
+        self.guide = true;
+        self
+    }
+
+    /// The Workers with a driver or an ORM run too, by their names.
+    pub(crate) fn drivers(mut self) -> Self {
+        self.drivers = true;
+        self
+    }
+
     /// Binds `SILENT` in the test Worker: a coordinator that never answers.
     pub(crate) fn silent_coordinator(mut self) -> Self {
         self.silent = true;
@@ -319,6 +335,12 @@ impl Setup {
         }
         if self.stays {
             config = config.worker(wire()).worker(holder());
+        }
+        if self.guide {
+            config = guides(&variables).into_iter().fold(config, WorkerdConfig::worker);
+        }
+        if self.drivers {
+            config = drivers().into_iter().fold(config, WorkerdConfig::worker);
         }
         if self.trust {
             config = config.trust(postgres.ca().unwrap());
