@@ -19,7 +19,7 @@ use tokio::sync::OnceCell;
 
 use crate::agent::scene::Agents;
 use crate::app::App;
-use crate::workers::{app, bound, coordinator, embedded, peek, silent};
+use crate::workers::{app, bound, coordinator, embedded, peek, silent, typescript};
 
 /// Longer than anything that happens by itself soon, on a busy machine.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(15);
@@ -49,6 +49,7 @@ pub(crate) struct Setup {
     access: Option<Access>,
     examples: bool,
     silent: bool,
+    typescript: bool,
     trust: bool,
     verbose: bool,
     workerd: WorkerdConfig,
@@ -93,6 +94,7 @@ impl Setup {
             access: None,
             examples: false,
             silent: false,
+            typescript: false,
             trust: false,
             verbose: false,
             workerd: WorkerdConfig::new(),
@@ -205,6 +207,12 @@ impl Setup {
         self
     }
 
+    /// The Worker on the npm package runs too, by the name `typescript`.
+    pub(crate) fn typescript(mut self) -> Self {
+        self.typescript = true;
+        self
+    }
+
     /// Binds `SILENT` in the test Worker: a coordinator that never answers.
     pub(crate) fn silent_coordinator(mut self) -> Self {
         self.silent = true;
@@ -272,6 +280,9 @@ impl Setup {
             config = config.worker(silent());
         }
         config = config.worker(app);
+        if self.typescript {
+            config = config.worker(typescript());
+        }
         if self.examples {
             config = config.worker(bound()).worker(embedded(&variables));
         }
