@@ -321,6 +321,16 @@ pierhead_wire::limits! {
     #[hit = "`57P05`, or why the database cannot be reached"]
     pub const START_UP_TIMEOUT: Millis = Millis::secs(10);
 
+    /// PBKDF2 rounds that a client is asked for where sockets have a password: PostgreSQL's own
+    /// number.
+    #[unit = "rounds"]
+    pub const SCRAM_ITERATIONS: u32 = 4_096;
+
+    /// Bytes of a message while a client logs in: a SCRAM message has some hundred.
+    #[unit = "bytes"]
+    #[hit = "`08P01`"]
+    pub const LOGIN_BYTES_MAX: usize = 2 * 1024;
+
     "Settings that follow a client":
 
     /// Settings that one client may have followed, and that one text may change. Drivers and ORMs
@@ -355,6 +365,7 @@ pierhead_wire::limits! {
 }
 
 const _: () = assert!(OPENS_IN_FLIGHT_MAX + CANCELS_IN_FLIGHT_MAX < 6);
+const _: () = assert!(SCRAM_ITERATIONS <= SCRAM_ITERATIONS_MAX);
 const _: () = assert!(AGENT_END_TIMEOUT.0 > END_TIMEOUT.0);
 const _: () = assert!(SETTING_BYTES_MAX < SETTINGS_BYTES_MAX);
 const _: () = assert!(ANSWER_WHOLE_MAX < ANSWER_UNTAKEN_MAX);

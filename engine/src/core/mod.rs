@@ -11,6 +11,7 @@ mod grant;
 mod greet;
 mod leases;
 mod links;
+mod login;
 mod open;
 mod park;
 mod prepare;
@@ -20,6 +21,7 @@ pub(crate) mod status;
 mod streams;
 mod time;
 mod turns;
+mod wish;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
@@ -29,6 +31,7 @@ use bytes::Bytes;
 use self::cancel::Cancels;
 use self::status::Counters;
 use crate::accounts::Accounts;
+use crate::auth::guard::Guard;
 use crate::auth::scram::KeyCache;
 use crate::database::texts::Texts;
 use crate::database::translate::Library;
@@ -64,6 +67,8 @@ pub struct Engine {
     now: Instant,
     rng: Rng,
     keys: KeyCache,
+    /// What sockets log in with.
+    guard: Guard,
     outputs: VecDeque<Output>,
     timers: Timers,
     budget: Budget,
@@ -154,6 +159,7 @@ impl Engine {
             now,
             rng,
             keys: KeyCache::default(),
+            guard: Guard::default(),
             outputs: VecDeque::new(),
             timers: Timers::default(),
             health: Health::default(),

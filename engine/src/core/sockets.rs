@@ -35,7 +35,7 @@ impl Engine {
             caller: None,
             arrived: self.now,
             granted: None,
-            kind: Kind::Socket(Box::new(Socket::new(terms.mode, self.now))),
+            kind: Kind::Socket(Box::new(Socket::new(terms, self.settings.mode, self.now))),
         };
         self.clients.insert(id, client);
         self.sockets += 1;
@@ -52,16 +52,18 @@ impl Engine {
         let Some(Kind::Socket(socket)) = self.clients.get_mut(&id).map(|c| &mut c.kind) else {
             return;
         };
-        socket.active_at = now;
+        if matches!(socket.stage, Stage::Open) {
+            socket.active_at = now;
+        }
         if !socket.used_credit(bytes.len()) {
             return self.break_socket(id, "more bytes than were granted");
         }
         match &mut socket.stage {
-            Stage::StartUp(buffer) => {
+            Stage::StartUp { buffer, .. } => {
                 buffer.extend_from_slice(&bytes);
                 self.read_start_up(id);
             }
-            Stage::Greeting | Stage::Open => self.socket_says(id, bytes),
+            Stage::Login(..) | Stage::Greeting | Stage::Open => self.socket_says(id, bytes),
             Stage::Cancelling => {}
         }
         self.grant_socket(id);
@@ -96,8 +98,10 @@ impl Engine {
         let Some(client) = self.clients.get_mut(&id) else { return };
         let place = client.place;
         let Kind::Socket(socket) = &mut client.kind else { return };
-        if !matches!(socket.stage, Stage::Open) {
-            return;
+        match socket.stage {
+            Stage::Open => {}
+            Stage::Login(..) => return self.log_in_socket(id),
+            Stage::StartUp { .. } | Stage::Greeting | Stage::Cancelling => return,
         }
         if socket.skips {
             self.skip_to_sync(id);

@@ -98,7 +98,7 @@ impl Engine {
         let settings = &self.settings;
         let talk = client.session().and_then(|s| self.sessions.get(&s)?.talk());
         let silent = match (&socket.stage, talk) {
-            (Stage::StartUp(_) | Stage::Greeting, _) => {
+            (Stage::StartUp { .. } | Stage::Login(..) | Stage::Greeting, _) => {
                 Some((socket.active_at + START_UP_TIMEOUT, Due::StartUp))
             }
             (Stage::Cancelling, _) => None,

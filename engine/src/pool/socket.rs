@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! StartUp ──start-up message──▶ Greeting ──parameters are known──▶ Open ──Terminate, error──▶ (gone)
+//!    │   └──a password is set──▶ Login ──proved──▶ Greeting
 //!    └──CancelRequest──▶ Cancelling ──cancel is over──▶ (gone)
 //! ```
 
@@ -11,8 +12,10 @@ use bytes::{Bytes, BytesMut};
 use pierhead_wire::pg::scan::{Direction, Piece, Scanner};
 use pierhead_wire::pg::tag::frontend as tag;
 
+use crate::auth::guard::Login;
 use crate::database::speaker::Speaker;
-use crate::io::Mode;
+use crate::failure::Failure;
+use crate::io::{Mode, Terms};
 use crate::pool::pieces::Pieces;
 use crate::state::Followed;
 use crate::time::Instant;
@@ -21,7 +24,13 @@ use crate::time::Instant;
 #[derive(Debug)]
 pub(crate) enum Stage {
     /// Its start-up packet is still to come, or to be completed.
-    StartUp(BytesMut),
+    StartUp {
+        buffer: BytesMut,
+        /// Nothing was read of it yet.
+        first: bool,
+    },
+    /// It proves who it is. Then it is greeted, or hears what is wrong with its start-up.
+    Login(Box<Login>, Result<(), Failure>),
     /// It waits to hear what the database's parameters are.
     Greeting,
     /// It is served.
@@ -41,6 +50,10 @@ pub(crate) struct Key {
 #[derive(Debug)]
 pub(crate) struct Socket {
     pub(crate) mode: Mode,
+    /// The shell says whose it is.
+    pub(crate) named: bool,
+    /// Its client may not choose another mode.
+    pub(crate) mode_is_fixed: bool,
     pub(crate) stage: Stage,
     scanner: Scanner,
     /// What the client sent and no session got yet.
@@ -91,10 +104,13 @@ impl std::fmt::Debug for Key {
 }
 
 impl Socket {
-    pub(crate) fn new(mode: Mode, now: Instant) -> Self {
+    /// A socket without a mode of its own takes the `usual` one.
+    pub(crate) fn new(terms: &Terms, usual: Mode, now: Instant) -> Self {
         Self {
-            mode,
-            stage: Stage::StartUp(BytesMut::new()),
+            mode: terms.mode.unwrap_or(usual),
+            named: !terms.class.is_empty(),
+            mode_is_fixed: terms.mode.is_some(),
+            stage: Stage::StartUp { buffer: BytesMut::new(), first: true },
             scanner: Scanner::new(Direction::Frontend),
             inbox: VecDeque::new(),
             inbox_bytes: 0,

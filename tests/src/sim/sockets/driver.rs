@@ -121,7 +121,7 @@ impl World {
         driver.heard = self.now;
         let client = &self.plan.clients[driver.plan];
         let Kind::Socket { mode, .. } = client.kind else { return };
-        let terms = Terms { class: client.class.to_owned(), mode };
+        let terms = Terms { class: client.class.to_owned(), mode: Some(mode) };
         self.feed(Input::SocketOpened { client: id, terms });
         self.go_on(index);
     }

@@ -48,6 +48,16 @@ pub enum Target<'a> {
     Portal(&'a [u8]),
 }
 
+/// Reads a `SASLInitialResponse`: the mechanism and its data; `None` if malformed, which a plain
+/// password is, and without data.
+#[must_use]
+pub fn sasl_initial_response(message: &Message) -> Option<(&[u8], &[u8])> {
+    let (mechanism, rest) = c_string(message.body())?;
+    let (length, data) = rest.split_first_chunk()?;
+    let length = usize::try_from(u32::from_be_bytes(*length)).ok()?;
+    (length == data.len()).then_some((mechanism, data))
+}
+
 /// Reads a `Parse`; `None` if malformed.
 #[must_use]
 pub fn parse(message: &Message) -> Option<Parse<'_>> {
