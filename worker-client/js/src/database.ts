@@ -132,9 +132,14 @@ export class Database extends Queryable {
     }
   }
 
-  #transaction(options: TransactionOptions): Transaction {
+  /** @internal For what brings a BEGIN of its own. */
+  beginWith(begin: string): Transaction {
+    return this.#transaction({}, begin);
+  }
+
+  #transaction(options: TransactionOptions, begin?: string): Transaction {
     const { open, request, timeoutMs, types } = this.#parts;
-    return new Transaction({ open, request, timeoutMs, types, before: this.#before() }, options);
+    return new Transaction({ open, request, timeoutMs, types, before: this.#before(), begin }, options);
   }
 
   protected override async runAll(statements: readonly Planned[], options: CallOptions): Promise<QueryResult<any>[]> {

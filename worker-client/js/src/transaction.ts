@@ -29,6 +29,8 @@ export interface TransactionParts {
   readonly types: TypeOverrides | undefined;
   /** Runs behind `BEGIN`. */
   readonly before: readonly Planned[];
+  /** Instead of what the options make. */
+  readonly begin?: string | undefined;
 }
 
 const ISOLATIONS = ["read committed", "repeatable read", "serializable"];
@@ -75,7 +77,7 @@ export class Transaction extends Queryable implements AsyncDisposable {
     super();
     this.#parts = parts;
     this.#options = options;
-    this.#ahead = [hidden(beginText(options)), ...parts.before];
+    this.#ahead = [hidden(parts.begin ?? beginText(options)), ...parts.before];
   }
 
   /**
@@ -95,9 +97,7 @@ export class Transaction extends Queryable implements AsyncDisposable {
       const group = [...this.#takeAhead(), ...statements, hidden("commit")];
       const ran = await this.#send(group, {});
       const results = resultsOf(ran, [group], 0);
-      const ended = ran.groups[0]!.results.at(-1)?.command;
-      this.#end(ended === "COMMIT" ? "committed" : "rolled back");
-      if (ended !== "COMMIT") {
+      if (this.#over !== "committed") {
         throw new PierheadError("the transaction was rolled back: a statement in it had failed", {
           code: "25P02", status: "rolledBack", blame: "caller", retry: "doNot",
           hint: "let the error of a statement pass, or use a savepoint around what may fail",
@@ -147,6 +147,14 @@ export class Transaction extends Queryable implements AsyncDisposable {
     } finally {
       await savepoint.rollback();
     }
+  }
+
+  /** @internal A command whose result nobody wants: it rides with the next statement. */
+  ahead(command: string): Promise<void> {
+    return this.#inTurn(async () => {
+      this.#check("a command");
+      this.#ahead.push(hidden(command));
+    });
   }
 
   /** Rolls back what was not committed. */
@@ -218,8 +226,9 @@ export class Transaction extends Queryable implements AsyncDisposable {
   async #send(group: readonly Planned[], options: CallOptions): Promise<Ran> {
     try {
       const ran = await run(this.#call(options), [group]);
-      if (ran.groups[0]?.ended) this.#note(ran.transaction);
-      else this.#end("lost");
+      const [result] = ran.groups;
+      if (!result?.ended) this.#end("lost");
+      else this.#note(ran.transaction, result.results.at(-1)?.command);
       return ran;
     } catch (error) {
       // The request was not sent, or nobody knows what became of it.
@@ -228,9 +237,10 @@ export class Transaction extends Queryable implements AsyncDisposable {
     }
   }
 
-  #note(transaction: string): void {
+  #note(transaction: string, command?: string): void {
     this.#failed = transaction === "E";
-    if (transaction === "I" && this.#over === undefined) this.#end("rolled back");
+    // In a failed transaction the database answers COMMIT with ROLLBACK.
+    if (transaction === "I") this.#end(command === "COMMIT" ? "committed" : "rolled back");
   }
 
   /** Whether a statement has failed, so that only a rollback, or one to a savepoint, goes on. */

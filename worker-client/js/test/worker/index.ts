@@ -2,11 +2,14 @@
 // "ok", or what it found instead.
 
 import * as core from "./core.js";
+import * as drizzle from "./drizzle.js";
+import * as kysely from "./kysely.js";
+import * as pg from "./pg.js";
 import * as transactions from "./transactions.js";
 
 type Story = (query: URLSearchParams) => Promise<unknown>;
 
-const MODULES: Record<string, Record<string, Story>> = { core, transactions };
+const MODULES: Record<string, Record<string, Story>> = { core, drizzle, kysely, pg, transactions };
 
 export default {
   async fetch(request: Request): Promise<Response> {
