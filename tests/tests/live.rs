@@ -33,6 +33,8 @@ mod errors;
 mod examples;
 #[path = "live/faults.rs"]
 mod faults;
+#[path = "live/gateway/mod.rs"]
+mod gateway;
 #[path = "live/harness.rs"]
 mod harness;
 #[path = "live/large.rs"]

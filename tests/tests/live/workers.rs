@@ -2,6 +2,8 @@
 
 use pierhead_tests::workerd::{Worker, built};
 
+use serde_json::Value;
+
 use crate::agent::scene::COUNTS_BIRTHS;
 
 pub(super) fn coordinator(variables: &[(String, String)]) -> Worker {
@@ -21,7 +23,9 @@ pub(super) fn app() -> Worker {
 /// The Worker on the npm package (`worker-client/js/test/worker`).
 pub(super) fn typescript() -> Worker {
     let worker = Worker::from_directory("typescript", built("typescript").unwrap());
-    worker.namespace("PIERHEAD", "Pierhead", "coordinator")
+    worker
+        .namespace("PIERHEAD", "Pierhead", "coordinator")
+        .gateway("GATEWAY", "coordinator", serde_json::json!({}))
 }
 
 pub(super) fn bound() -> Worker {
@@ -69,3 +73,11 @@ export default { fetch: (request, env) => env.SELF.getByName("main").fetch(reque
         .durable_object("Pierhead")
         .namespace("SELF", "Pierhead", "silent")
 }
+
+/// A Worker that is bound to the gateway: `/rpc?db=main` asks for a value in one request, `/lease`
+/// in a lease of two, `/socket` opens a WebSocket there.
+pub(super) fn gateway_caller(name: &str, props: Value) -> Worker {
+    Worker::from_script(name, CALLER).gateway("GATEWAY", "coordinator", props)
+}
+
+const CALLER: &str = include_str!("gateway/caller.js");

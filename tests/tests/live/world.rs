@@ -19,7 +19,9 @@ use tokio::sync::OnceCell;
 
 use crate::agent::scene::Agents;
 use crate::app::App;
-use crate::workers::{app, bound, coordinator, embedded, peek, silent, typescript};
+use crate::workers::{
+    app, bound, coordinator, embedded, gateway_caller, peek, silent, typescript,
+};
 
 /// Longer than anything that happens by itself soon, on a busy machine.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(15);
@@ -52,6 +54,7 @@ pub(crate) struct Setup {
     typescript: bool,
     trust: bool,
     verbose: bool,
+    variables: Vec<(String, String)>,
     workerd: WorkerdConfig,
 }
 
@@ -97,6 +100,7 @@ impl Setup {
             typescript: false,
             trust: false,
             verbose: false,
+            variables: Vec::new(),
             workerd: WorkerdConfig::new(),
         };
         setup.database("main")
@@ -226,6 +230,36 @@ impl Setup {
         self
     }
 
+    /// Ports of workerd into the gateway: one for a transaction at a time, one for sessions.
+    pub(crate) fn gateway_ports(mut self) -> Self {
+        self.workerd = self.workerd.gateway_ports("coordinator");
+        self
+    }
+
+    /// A port of this name into the gateway, with these props of a binding.
+    pub(crate) fn gateway_port(mut self, name: &str, props: Value) -> Self {
+        self.workerd = self.workerd.gateway_port(name, "coordinator", props);
+        self
+    }
+
+    /// A Worker that asks for `path` at the gateway, with these props; see `gateway::CALLER`.
+    pub(crate) fn gateway_caller(mut self, name: &str, props: Value) -> Self {
+        self.workerd = self.workerd.worker(gateway_caller(name, props));
+        self
+    }
+
+    /// A variable of the coordinator's Worker that belongs to no database.
+    pub(crate) fn variable(mut self, name: &str, value: &str) -> Self {
+        self.variables.push((name.into(), value.into()));
+        self
+    }
+
+    /// What sockets must log in with.
+    pub(crate) fn socket_password(mut self, password: &str) -> Self {
+        self.last().secrets.push(("SOCKET_PASSWORD", password.into()));
+        self
+    }
+
     pub(crate) fn inspector(mut self) -> Self {
         self.workerd = self.workerd.inspector();
         self
@@ -255,7 +289,7 @@ impl Setup {
         let fronted = self.databases.iter().any(|database| matches!(database.way, Way::TlsFront));
         let front = fronted.then(|| TlsFront::start(&postgres).unwrap());
 
-        let mut variables = Vec::new();
+        let mut variables = std::mem::take(&mut self.variables);
         let mut secrets = vec![PASSWORD.to_owned(), encode(PASSWORD), "secret-ü".to_owned()];
         for database in &self.databases {
             let variable = format!("PIERHEAD_DB_{}", database.name.to_uppercase());

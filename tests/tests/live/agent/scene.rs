@@ -17,6 +17,7 @@ use crate::world::{PATIENCE, World};
 /// to look at an object that sleeps without waking it.
 pub(crate) const COUNTS_BIRTHS: &str = r#"
 import entry, { Pierhead as Base } from "./index.js";
+export { Gateway } from "./index.js";
 export class Pierhead extends Base {
   constructor(ctx, env) {
     super(ctx, env);
