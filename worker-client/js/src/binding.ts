@@ -64,9 +64,12 @@ export function opener(binding: Binding | undefined, name: string, placement: Pl
   return () => gateway.database(name);
 }
 
-/** A service binding's stub has every method one asks for, but only its own are found by `in`. */
+/**
+ * A service binding's stub has every method one asks it for, also when asked by `in`; its class has
+ * only those that it was written with.
+ */
 function isNamespace(binding: Binding): binding is NamespaceBinding {
-  return "idFromName" in binding && "getByName" in binding;
+  return "idFromName" in Object.getPrototypeOf(binding);
 }
 
 /** Tells the platform that a stub or a result is not used any more. */

@@ -53,8 +53,11 @@ function database(answers, options) {
       coordinator.aborted += 1;
     },
   };
-  const namespace = { idFromName() {}, jurisdiction() {}, getByName: () => coordinator };
-  return { db: connect(namespace, "main", options), coordinator };
+  class Namespace {
+    idFromName() {}
+    getByName = () => coordinator;
+  }
+  return { db: connect(new Namespace(), "main", options), coordinator };
 }
 
 const SELECTED = [

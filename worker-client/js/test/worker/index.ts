@@ -5,20 +5,21 @@ import * as core from "./core.js";
 import * as drizzle from "./drizzle.js";
 import * as kysely from "./kysely.js";
 import * as pg from "./pg.js";
+import * as sockets from "./sockets.js";
 import * as transactions from "./transactions.js";
 
-type Story = (query: URLSearchParams) => Promise<unknown>;
+type Story = (context: ExecutionContext) => Promise<unknown>;
 
-const MODULES: Record<string, Record<string, Story>> = { core, drizzle, kysely, pg, transactions };
+const MODULES: Record<string, Record<string, Story>> = { core, drizzle, kysely, pg, sockets, transactions };
 
 export default {
-  async fetch(request: Request): Promise<Response> {
+  async fetch(request: Request, _env: unknown, context: ExecutionContext): Promise<Response> {
     const url = new URL(request.url);
     const [, module = "", name = ""] = url.pathname.split("/");
     const story = MODULES[module]?.[name];
     if (story === undefined) return new Response(`no story ${url.pathname}\n`, { status: 404 });
     try {
-      const told = await story(url.searchParams);
+      const told = await story(context);
       return new Response(told === undefined ? "ok" : JSON.stringify(told));
     } catch (error) {
       const { stack, code, hint, detail } = error as Record<string, unknown>;
