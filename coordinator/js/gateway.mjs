@@ -33,7 +33,8 @@ export function gatewayClass(Core, limits) {
         return new Response(text, { status: 426, headers: { Upgrade: "websocket" } });
       }
       const { 0: far, 1: near } = new WebSocketPair();
-      this.ctx.waitUntil(this.#serve(new Messages(near, limits)));
+      // The open WebSocket keeps this invocation alive, for longer than waitUntil() would.
+      this.#serve(new Messages(near, limits));
       return new Response(null, { status: 101, webSocket: far });
     }
 
@@ -104,7 +105,7 @@ class Lease extends RpcTarget {
     super();
     this.#lease = lease;
     // Whoever calls it hears why there is none.
-    lease.then(undefined, () => {});
+    lease.then(() => {}, () => {});
   }
 
   exchange(request, alive) {
@@ -116,8 +117,7 @@ class Lease extends RpcTarget {
   }
 
   [Symbol.dispose]() {
-    this.#lease.then((lease) => lease[Symbol.dispose]?.(), () => {});
-    this.#lease[Symbol.dispose]?.();
+    this.#lease.then((lease) => lease[Symbol.dispose](), () => {});
   }
 }
 
@@ -183,7 +183,8 @@ class Passage {
       await this.#client.write(answer);
       await this.#client.join(object);
     } catch (error) {
-      if (object?.spoke !== true) await this.#client.write(this.#core.gatewayLost(String(error)));
+      if (object?.spoke) this.#client.drop();
+      else await this.#client.write(this.#core.gatewayLost(String(error)));
     } finally {
       object?.close();
     }
@@ -291,6 +292,11 @@ class ByteStream {
   close() {
     this.#socket.close().catch(() => {});
   }
+
+  /** Ends in the middle. */
+  drop() {
+    this.close();
+  }
 }
 
 /**
@@ -346,6 +352,11 @@ class Messages {
 
   close() {
     this.#end(1000);
+  }
+
+  /** Ends in the middle. */
+  drop() {
+    this.#end(1011, "the coordinator was reset");
   }
 
   #message(data) {

@@ -3,7 +3,7 @@
 use pierhead_wire::time::Millis;
 
 pierhead_wire::limits! {
-    "Sockets, in the object around the engine":
+    "Sockets, to their clients":
 
     /// Bytes of the buffer that a silent client's next message is read into. It holds most messages,
     /// and there may be ten thousand such clients. Not a power of two, as the pieces are that others

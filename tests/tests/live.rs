@@ -39,6 +39,8 @@ mod gateway;
 mod harness;
 #[path = "live/large.rs"]
 mod large;
+#[path = "live/leases.rs"]
+mod leases;
 #[path = "live/load.rs"]
 mod load;
 #[path = "live/native/mod.rs"]
@@ -49,6 +51,8 @@ mod programs;
 mod round_trip;
 #[path = "live/scripted_server/mod.rs"]
 mod scripted_server;
+#[path = "live/sockets/mod.rs"]
+mod sockets;
 #[path = "live/state.rs"]
 mod state;
 #[path = "live/tunnel.rs"]

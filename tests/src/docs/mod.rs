@@ -1,5 +1,8 @@
 //! What the documents say, held against what is built.
 
+/// The file itself: the crate around it is for Workers, and large.
+#[path = "../../../coordinator/src/limits.rs"]
+mod coordinator;
 mod limits;
 mod states;
 

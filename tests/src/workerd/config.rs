@@ -17,6 +17,8 @@ pub struct Worker {
     flags: Vec<String>,
     bindings: Vec<(String, Binding)>,
     classes: Vec<String>,
+    /// Also listens for TCP connections.
+    tcp: bool,
     /// The main module, around `index.js`.
     around: Option<String>,
 }
@@ -49,12 +51,19 @@ impl Worker {
 
     fn new(name: &str, modules: Modules) -> Self {
         let (flags, bindings, classes) = (Vec::new(), Vec::new(), Vec::new());
-        Self { name: name.into(), modules, flags, bindings, classes, around: None }
+        Self { name: name.into(), modules, flags, bindings, classes, tcp: false, around: None }
     }
 
     /// Puts a module around the Worker: it may import `./index.js` and is what runs.
     pub fn around(mut self, script: &str) -> Self {
         self.around = Some(script.into());
+        self
+    }
+
+    /// Listens for TCP connections too, each of which the Worker's `connect` handler gets; see
+    /// [`super::Workerd::tcp_addr`].
+    pub fn tcp(mut self) -> Self {
+        self.tcp = true;
         self
     }
 
@@ -205,9 +214,11 @@ impl WorkerdConfig {
         self
     }
 
-    /// Names of all sockets: those of the Workers, and those of ports.
+    /// Names of all sockets: those of the Workers, and those for TCP.
     pub(super) fn sockets(&self) -> Vec<String> {
         let own = self.workers.iter().map(|worker| worker.name.clone());
+        let tcp = self.workers.iter().filter(|worker| worker.tcp);
+        let own = own.chain(tcp.map(|worker| tcp_socket(&worker.name)));
         let own = own.chain(self.ports.iter().map(|port| port.name.clone()));
         own.chain(self.with_control.then(|| control::NAME.to_owned())).collect()
     }
@@ -229,6 +240,12 @@ impl WorkerdConfig {
             sockets.push(format!(
                 "(name = {name}, address = \"127.0.0.1:0\", http = (), service = {name})"
             ));
+            if worker.tcp {
+                let socket = text(&tcp_socket(&worker.name));
+                sockets.push(format!(
+                    "(name = {socket}, address = \"127.0.0.1:0\", tcp = (), service = {name})"
+                ));
+            }
             definitions.push_str(&worker.write(directory, index)?);
         }
         for Port { name, worker, props } in &self.ports {
@@ -277,6 +294,11 @@ impl WorkerdConfig {
 fn gateway(worker: &str, props: &Value) -> String {
     let (worker, props) = (text(worker), text(&props.to_string()));
     format!("(name = {worker}, entrypoint = \"Gateway\", props = (json = {props}))")
+}
+
+/// The name of a Worker's socket for TCP.
+pub(super) fn tcp_socket(worker: &str) -> String {
+    format!("{worker}-tcp")
 }
 
 /// Copies `index.js` and all `*.wasm`; returns the names of the latter.

@@ -88,6 +88,11 @@ impl Workerd {
         Ok((Ipv4Addr::LOCALHOST, *port).into())
     }
 
+    /// Where this Worker listens for TCP connections. Needs [`Worker::tcp`].
+    pub fn tcp_addr(&self, worker: &str) -> Result<SocketAddr> {
+        self.addr(&config::tcp_socket(worker))
+    }
+
     /// A client for this Worker.
     pub fn http(&self, worker: &str) -> Result<Http> {
         Ok(Http::new(self.addr(worker)?))

@@ -20,7 +20,7 @@ use tokio::sync::OnceCell;
 use crate::agent::scene::Agents;
 use crate::app::App;
 use crate::workers::{
-    app, bound, coordinator, embedded, gateway_caller, peek, silent, typescript,
+    app, bound, coordinator, embedded, gateway_caller, holder, peek, silent, typescript, wire,
 };
 
 /// Longer than anything that happens by itself soon, on a busy machine.
@@ -51,7 +51,7 @@ pub(crate) struct Setup {
     access: Option<Access>,
     examples: bool,
     silent: bool,
-    typescript: bool,
+    app, bound, coordinator, embedded, gateway_caller, holder, peek, silent, typescript, wire,
     trust: bool,
     verbose: bool,
     variables: Vec<(String, String)>,
@@ -97,7 +97,7 @@ impl Setup {
             access: None,
             examples: false,
             silent: false,
-            typescript: false,
+    app, bound, coordinator, embedded, gateway_caller, holder, peek, silent, typescript, wire,
             trust: false,
             verbose: false,
             variables: Vec::new(),
@@ -260,6 +260,12 @@ impl Setup {
         self
     }
 
+    /// Clients that stay: a port for sockets, and a Worker that holds leases.
+    pub(crate) fn stays(mut self) -> Self {
+        self.stays = true;
+        self
+    }
+
     pub(crate) fn inspector(mut self) -> Self {
         self.workerd = self.workerd.inspector();
         self
@@ -319,6 +325,9 @@ impl Setup {
         }
         if self.examples {
             config = config.worker(bound()).worker(embedded(&variables));
+        }
+        if self.stays {
+            config = config.worker(wire()).worker(holder());
         }
         if self.trust {
             config = config.trust(postgres.ca().unwrap());
