@@ -61,6 +61,8 @@ mod state;
 mod tunnel;
 #[path = "live/types.rs"]
 mod types;
+#[path = "live/typescript.rs"]
+mod typescript;
 #[path = "live/workers.rs"]
 mod workers;
 #[path = "live/world.rs"]

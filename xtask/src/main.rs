@@ -6,6 +6,7 @@ mod agent;
 mod apt;
 mod cost;
 mod layout;
+mod package;
 mod process;
 mod programs;
 mod setup;

@@ -10,6 +10,7 @@ use anyhow::{Result, bail};
 
 use crate::agent;
 use crate::layout::Layout;
+use crate::package;
 use crate::process;
 use crate::setup::{self, Scope, Tools};
 use crate::smoke;
@@ -71,6 +72,9 @@ pub(crate) fn run(layout: &Layout, options: &Options) -> Result<ExitCode> {
     if options.filter.is_empty() {
         steps.step("wrangler deploy --dry-run", || smoke::dry_run(layout, &tools));
         steps.step("wrangler dev", || smoke::dev(layout, &tools));
+    }
+    if options.filter.is_empty() {
+        steps.step("unit tests of the npm package", || package::test(layout, &tools));
     }
     simulation(layout, options, &mut steps);
     driver_matrix(layout, options, &tools, &agent, &mut steps);

@@ -20,6 +20,16 @@ pub(super) fn app() -> Worker {
     worker.namespace("PIERHEAD", "Pierhead", "coordinator")
 }
 
+/// The Worker on the npm package (`worker-client/js/test/worker`).
+pub(super) fn typescript() -> Worker {
+    let worker = Worker::from_directory("typescript", built("typescript").unwrap());
+    worker.namespace("PIERHEAD", "Pierhead", "coordinator").gateway(
+        "GATEWAY",
+        "coordinator",
+        serde_json::json!({}),
+    )
+}
+
 pub(super) fn bound() -> Worker {
     let worker = Worker::from_directory("bound", built("bound").unwrap());
     worker.namespace("PIERHEAD", "Pierhead", "coordinator")

@@ -20,7 +20,8 @@ use tokio::sync::OnceCell;
 use crate::agent::scene::Agents;
 use crate::app::App;
 use crate::workers::{
-    app, bound, coordinator, drivers, embedded, gateway_caller, guides, holder, peek, silent, wire,
+    app, bound, coordinator, drivers, embedded, gateway_caller, guides, holder, peek, silent,
+    typescript, wire,
 };
 
 /// Longer than anything that happens by itself soon, on a busy machine.
@@ -54,6 +55,7 @@ pub(crate) struct Setup {
     drivers: bool,
     silent: bool,
     stays: bool,
+    typescript: bool,
     trust: bool,
     verbose: bool,
     variables: Vec<(String, String)>,
@@ -102,6 +104,7 @@ impl Setup {
             drivers: false,
             silent: false,
             stays: false,
+            typescript: false,
             trust: false,
             verbose: false,
             variables: Vec::new(),
@@ -227,6 +230,12 @@ impl Setup {
         self
     }
 
+    /// The Worker on the npm package runs too, by the name `typescript`.
+    pub(crate) fn typescript(mut self) -> Self {
+        self.typescript = true;
+        self
+    }
+
     /// Binds `SILENT` in the test Worker: a coordinator that never answers.
     pub(crate) fn silent_coordinator(mut self) -> Self {
         self.silent = true;
@@ -330,6 +339,9 @@ impl Setup {
             config = config.worker(silent());
         }
         config = config.worker(app);
+        if self.typescript {
+            config = config.worker(typescript());
+        }
         if self.examples {
             config = config.worker(bound()).worker(embedded(&variables));
         }

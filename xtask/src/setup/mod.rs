@@ -19,7 +19,7 @@ use anyhow::{Context, Result, bail};
 use crate::layout::{Layout, Lock, read_or_empty};
 use crate::{process, versions};
 pub(crate) use drivers::ensure as ensure_drivers;
-pub(crate) use npm::Npm;
+pub(crate) use npm::{Npm, ci as npm_ci};
 use wasm_std::WasmCompiler;
 
 /// The tools, found or installed.
