@@ -121,8 +121,7 @@ fn message(tag: u8, name: &[u8], body: &[u8]) {
         }
     }
     if let Some(before) = frontend::target(&message) {
-        let renamed =
-            joined(&mut out, |out| rename_target(&message, name, out).map(|()| Bytes::new()));
+        let renamed = joined(&mut out, |out| rename_target(&message, name, out).map(|()| &[][..]));
         let after = match before {
             Target::Statement(_) => Target::Statement(name),
             Target::Portal(_) => Target::Portal(name),
@@ -142,9 +141,12 @@ fn message(tag: u8, name: &[u8], body: &[u8]) {
 }
 
 /// What a renaming writes and returns, put together.
-fn joined(out: &mut BytesMut, rename: impl FnOnce(&mut BytesMut) -> Option<Bytes>) -> Message {
+fn joined<'a>(
+    out: &mut BytesMut,
+    rename: impl FnOnce(&mut BytesMut) -> Option<&'a [u8]>,
+) -> Message {
     let rest = rename(out).expect("what can be read can be renamed");
-    out.extend_from_slice(&rest);
+    out.extend_from_slice(rest);
     scan(out.split().freeze()).expect("one message")
 }
 
