@@ -1,5 +1,6 @@
 // The Durable Object class, and the shell around the core (Rust, wasm) that does what the core
-// says: it holds the promises of callers, the streams to the database, a timer and an alarm.
+// says: it holds the streams to the database, a timer and an alarm; callers, sockets and
+// links have files of their own.
 //
 // The core is one object with synchronous methods. Every event becomes one call, and during that
 // call the core calls back what is to be done. Nothing here decides anything about pools.
@@ -15,16 +16,16 @@ const instances = new Map();
  * The class to export from a Worker's entry.
  *
  * @param Core the exported class `PierheadCore` of the built module, as that module exports it
- * @param Links the class of that name in `links.mjs`
+ * @param parts the classes `Calls`, `Links` and `Sockets` of the files of those names
  */
-export function coordinatorClass(Core, Links) {
+export function coordinatorClass(Core, parts) {
   // Whatever is public here can be called by every Worker that is bound to the namespace.
   return class Pierhead extends DurableObject {
     #shell;
 
     constructor(ctx, env) {
       super(ctx, env);
-      this.#shell = new Shell(ctx, env, Core, Links);
+      this.#shell = new Shell(ctx, env, Core, parts);
     }
 
     /**
@@ -36,12 +37,27 @@ export function coordinatorClass(Core, Links) {
      * @returns {Promise<Uint8Array | ReadableStream>} an answer, section 1.3
      */
     exchange(request, alive) {
-      return this.#shell.exchange(request, alive);
+      return this.#shell.calls.exchange(request, alive);
     }
 
     /** Ends the request whose envelope holds this id, if it is still here. */
     abort(requestId) {
-      this.#shell.abort(requestId);
+      this.#shell.calls.abort(requestId);
+    }
+
+    /**
+     * A transaction over several requests, `docs/protocol.md` section 1.5: it has `exchange` and
+     * `abort` of its own, and ends when it is disposed of.
+     *
+     * @param {Uint8Array} [options] a run of options as in an envelope
+     */
+    begin(options) {
+      return this.#shell.begin(options);
+    }
+
+    /** A client that speaks PostgreSQL's own protocol, section 1.6. Resolves when it is gone. */
+    connect(socket) {
+      return this.#shell.sockets.connect(socket);
     }
 
     alarm() {
@@ -61,17 +77,20 @@ export function coordinatorClass(Core, Links) {
     }
 
     /**
-     * For whoever is bound to the namespace. `/status`: counters as JSON. `/link`: the upgrade
-     * request of an agent whose token was checked.
+     * For whoever is bound to the namespace. `/status`: counters as JSON. `/socket`: what
+     * `connect` carries, in messages of a WebSocket. `/link`: the upgrade request of an agent
+     * whose token was checked.
      */
     fetch(request) {
       switch (new URL(request.url).pathname) {
         case "/status":
           return Response.json(this.#shell.status());
+        case "/socket":
+          return this.#shell.sockets.accept(request);
         case "/link":
           return this.#shell.links.accept(request);
         default:
-          return new Response("This object answers exchange(), and GET /status.\n", { status: 404 });
+          return new Response("This object answers exchange(), begin(), connect(), and GET /status.\n", { status: 404 });
       }
     }
   };
@@ -80,63 +99,64 @@ export function coordinatorClass(Core, Links) {
 /** The methods of Shell for the core, and for the streams it opens. */
 const CALLED_BY_CORE = [
   "born", "carry", "write", "grant", "startTls", "close",
-  "answer", "beginAnswer", "writeAnswer", "probe",
   "wakeIn", "wakeLater", "log",
   "opened", "refused", "secured", "data", "took", "closed",
 ];
+/** The methods of Calls for the core. */
+const CALLS_CALLED_BY_CORE = ["answer", "beginAnswer", "writeAnswer", "probe"];
+/** The methods of Sockets for the core. */
+const SOCKETS_CALLED_BY_CORE = ["writeSocket", "grantSocket", "closeSocket"];
 /** The methods of Links for the core. */
 const LINKS_CALLED_BY_CORE = ["sendLink", "closeLink", "attach", "raiseEpoch"];
 
 class Shell {
+  /** Callers over RPC, and their leases. */
+  calls;
+  /** Clients that speak the database's own protocol. */
+  sockets;
   /** The WebSockets that agents dialled. */
   links;
   #life = newLife();
   #ctx;
   #core;
+  /** What the core calls; nobody else holds it. */
+  #lent;
   #born = false;
   #failure = null;
   #dead = false;
   #telling = false;
   #untold = [];
   #clients = 0;
-  #calls = new Map();
   #streams = new Map();
   #timer = null;
 
-  constructor(ctx, env, Core, Links) {
+  constructor(ctx, env, Core, { Calls, Links, Sockets }) {
     this.#ctx = ctx;
     count(ctx.id.toString());
+    this.calls = new Calls(this);
+    this.sockets = new Sockets(this);
     this.links = new Links(this, ctx);
     const seed = crypto.getRandomValues(new Uint8Array(32));
-    this.#core = new Core(this.#host(), ctx.id.name ?? "", env, seed);
+    this.#lent = this.#host();
+    this.#core = new Core(weakly(this.#lent), ctx.id.name ?? "", env, seed);
     this.links.restore();
   }
 
-  exchange(request, alive) {
-    if (!(request instanceof Uint8Array)) throw new TypeError("exchange: request must be a Uint8Array");
-    const client = ++this.#clients;
-    return new Promise((resolve, reject) => {
-      this.#calls.set(client, new Call(resolve, reject, alive));
-      this.tell("clientOpened", client, request);
-    });
-  }
-
-  abort(requestId) {
-    if (!(requestId instanceof Uint8Array) || requestId.length !== 16) {
-      throw new TypeError("abort: request id must be a Uint8Array of 16 bytes");
-    }
-    this.tell("abort", requestId);
+  begin(options = new Uint8Array(0)) {
+    if (!(options instanceof Uint8Array)) throw new TypeError("begin: options must be a Uint8Array");
+    const problem = this.#ask("leaseProblem", options);
+    if (problem) throw new TypeError(`begin: ${problem}`);
+    return this.calls.begin(options);
   }
 
   status() {
-    try {
-      const lives = { life: this.#life, instances: instances.get(this.#ctx.id.toString()) ?? null };
-      return { ...JSON.parse(this.#core.status()), ...lives };
-    } catch (error) {
-      this.#failure ??= error;
-    } finally {
-      if (this.#failure !== null) this.#die();
-    }
+    const lives = { life: this.#life, instances: instances.get(this.#ctx.id.toString()) ?? null };
+    return { ...JSON.parse(this.#ask("status") ?? "{}"), ...this.sockets.status(), ...lives };
+  }
+
+  /** The number of the next client: exchanges, leases and sockets share one sequence. */
+  nextClient() {
+    return ++this.#clients;
   }
 
   // ---- Into the core ---------------------------------------------------------------------
@@ -157,6 +177,17 @@ class Shell {
       this.#die();
     } finally {
       this.#telling = false;
+    }
+  }
+
+  /** What the core answers to a question, which changes nothing. */
+  #ask(method, ...args) {
+    try {
+      return this.#core[method](...args);
+    } catch (error) {
+      this.#failure ??= error;
+    } finally {
+      if (this.#failure !== null) this.#die();
     }
   }
 
@@ -204,7 +235,8 @@ class Shell {
     this.#dead = true;
     const reason = `Pierhead's coordinator was reset: ${this.#failure}`;
     console.error(reason);
-    for (const call of this.#calls.values()) call.fail(new Error(reason));
+    this.calls.fail(new Error(reason));
+    this.sockets.fail();
     for (const stream of this.#streams.values()) stream.close();
     this.#ctx.abort(reason);
   }
@@ -229,6 +261,8 @@ class Shell {
       }
     };
     lend(this, CALLED_BY_CORE);
+    lend(this.calls, CALLS_CALLED_BY_CORE);
+    lend(this.sockets, SOCKETS_CALLED_BY_CORE);
     lend(this.links, LINKS_CALLED_BY_CORE);
     return host;
   }
@@ -261,45 +295,6 @@ class Shell {
     this.#streams.get(stream)?.close();
   }
 
-  answer(client, bytes) {
-    this.#calls.get(client)?.answer(bytes);
-    this.#calls.delete(client);
-  }
-
-  beginAnswer(client, bytes) {
-    this.#calls.get(client)?.begin();
-    this.writeAnswer(client, bytes, false);
-  }
-
-  writeAnswer(client, bytes, end) {
-    const call = this.#calls.get(client);
-    if (call === undefined) return;
-    call.write(bytes).then(
-      () => this.#calls.has(client) && this.tell("clientTook", client, bytes.length),
-      () => this.#lose(client),
-    );
-    if (!end) return;
-    // Until the reader has taken the rest, the core counts it.
-    call.end().then(
-      () => this.#calls.delete(client),
-      () => this.#lose(client),
-    );
-  }
-
-  probe(client) {
-    this.#calls.get(client)?.probe().then(
-      () => this.#calls.has(client) && this.tell("clientAlive", client),
-      () => this.#lose(client),
-    );
-  }
-
-  #lose(client) {
-    if (!this.#calls.has(client)) return;
-    this.#calls.get(client).fail(new Error("the caller is gone"));
-    this.#calls.delete(client);
-    this.tell("clientGone", client);
-  }
-
   /** One timer at most; a new one replaces it. Negative: none. */
   wakeIn(milliseconds) {
     clearTimeout(this.#timer);
@@ -318,6 +313,19 @@ class Shell {
   }
 }
 
+/**
+ * The methods of `host`, without a hold on it.
+ *
+ * Wasm keeps what it calls for as long as there is a core, and the core is freed when JavaScript has
+ * forgotten it: nobody says when an object was evicted. If this led back to the object, and so to its
+ * core, what an evicted object held would never be given back.
+ */
+function weakly(host) {
+  const weak = new WeakRef(host);
+  const methods = Object.keys(host).map((name) => [name, (...args) => weak.deref()?.[name](...args)]);
+  return Object.fromEntries(methods);
+}
+
 /** Counts one more life of an object. */
 function count(object) {
   if (instances.has(object) || instances.size < OBJECTS_MAX) {
@@ -329,64 +337,4 @@ function count(object) {
 function newLife() {
   const bytes = crypto.getRandomValues(new Uint8Array(8));
   return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
-}
-
-/** One caller that waits for its answer. */
-class Call {
-  #resolve;
-  #reject;
-  #alive = null;
-  #writer = null;
-
-  constructor(resolve, reject, alive) {
-    this.#resolve = resolve;
-    this.#reject = reject;
-    if (typeof alive === "function") this.#alive = alive;
-  }
-
-  answer(bytes) {
-    this.#resolve(bytes);
-    this.#dispose();
-  }
-
-  /** Answers with a stream whose writes resolve when the reader has taken them. */
-  begin() {
-    // The platform disposes a call's arguments when the call returns, which is now: a copy lives
-    // until the answer ends.
-    const original = this.#alive;
-    this.#alive = original?.dup?.() ?? original;
-    if (this.#alive !== original) original[Symbol.dispose]?.();
-    const { readable, writable } = new IdentityTransformStream();
-    this.#writer = writable.getWriter();
-    this.#writer.closed.catch(() => {});
-    this.#resolve(readable);
-  }
-
-  write(bytes) {
-    if (this.#writer === null) return Promise.resolve();
-    return bytes.length === 0 ? Promise.resolve() : this.#writer.write(bytes);
-  }
-
-  async end() {
-    await this.#writer?.close();
-    this.#dispose();
-  }
-
-  fail(error) {
-    this.#reject(error);
-    this.#writer?.abort(error).catch(() => {});
-    this.#dispose();
-  }
-
-  /** Resolves when the caller lives, or cannot be asked; rejects when it is gone. */
-  async probe() {
-    if (this.#alive === null) return;
-    const answer = await this.#alive();
-    answer?.[Symbol.dispose]?.();
-  }
-
-  #dispose() {
-    this.#alive?.[Symbol.dispose]?.();
-    this.#alive = null;
-  }
 }

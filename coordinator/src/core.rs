@@ -10,16 +10,19 @@ use bytes::Bytes;
 use js_sys::{JsString, Object, Reflect, Uint8Array};
 use pierhead_config::DatabaseConfig;
 use pierhead_engine::ids::{ClientId, LinkId, StreamId};
-use pierhead_engine::io::{Input, Level, Refusal, RefusalKind};
+use pierhead_engine::io::{Input, Level, Refusal, RefusalKind, Terms};
 use pierhead_engine::{Engine, Settings};
-use pierhead_wire::limits::{OPTIONS_BYTES_MAX, PROTOCOL_BYTES_MAX, TUNNEL_MESSAGE_BYTES_MAX};
+use pierhead_wire::envelope::Options;
+use pierhead_wire::limits::{
+    OPTIONS_BYTES_MAX, PROTOCOL_BYTES_MAX, STARTUP_BYTES_MAX, TUNNEL_MESSAGE_BYTES_MAX,
+};
 use wasm_bindgen::JsValue;
 use wasm_bindgen::prelude::wasm_bindgen;
 
 use crate::config::{Dials, split};
 use crate::driver::Driver;
 use crate::host::{Host, Shell};
-use crate::{allowance, refuse, status};
+use crate::{allowance, limits, refuse, status};
 
 /// Bytes of a request envelope. Longer ones are refused before they are copied into wasm memory,
 /// which never shrinks.
@@ -31,7 +34,19 @@ const LOG_VARIABLE: &str = "PIERHEAD_LOG";
 #[wasm_bindgen(module = "/js/coordinator.mjs")]
 extern "C" {
     #[wasm_bindgen(js_name = coordinatorClass)]
-    fn coordinator_class(core: &JsValue, links: &JsValue) -> JsValue;
+    fn coordinator_class(core: &JsValue, parts: &Object) -> JsValue;
+}
+
+#[wasm_bindgen(module = "/js/calls.mjs")]
+extern "C" {
+    #[wasm_bindgen(js_name = callsClass)]
+    fn calls_class() -> JsValue;
+}
+
+#[wasm_bindgen(module = "/js/sockets.mjs")]
+extern "C" {
+    #[wasm_bindgen(js_name = socketsClass)]
+    fn sockets_class(limits: &Object) -> JsValue;
 }
 
 #[wasm_bindgen(module = "/js/links.mjs")]
@@ -63,7 +78,12 @@ impl PierheadCore {
     /// module exports it, which is not quite this class: it replaces instances after a trap.
     #[wasm_bindgen(js_name = durableObject)]
     pub fn durable_object(core: &JsValue) -> JsValue {
-        coordinator_class(core, &links_class())
+        let parts = [
+            ("Calls", calls_class()),
+            ("Links", links_class()),
+            ("Sockets", sockets_class(&socket_limits())),
+        ];
+        coordinator_class(core, &object(parts))
     }
 
     /// The core of the database `name`, configured by the variables in `env`. `seed` is 32 bytes
@@ -78,17 +98,53 @@ impl PierheadCore {
         Self { shell, state: RefCell::new(state) }
     }
 
-    /// A caller sent an exchange.
+    /// A caller sent an exchange, of the lease with this number; 0 if of none.
     #[wasm_bindgen(js_name = clientOpened)]
-    pub fn client_opened(&self, client: f64, request: &Uint8Array) {
+    pub fn client_opened(&self, client: f64, request: &Uint8Array, lease: f64) {
         let client = ClientId(number(client));
+        let lease = Some(ClientId(number(lease))).filter(|lease| lease.0 > 0);
         match self.refusal(request.length()) {
             Some(answer) => Host::answer(&self.shell, client, &[answer]),
-            None => self.feed(Input::ClientOpened { client, request: bytes(request), lease: None }),
+            None => self.feed(Input::ClientOpened { client, request: bytes(request), lease }),
         }
     }
 
-    /// The reader of a streamed answer took so many bytes.
+    /// What is wrong with the options of a lease that is to be opened; an empty string if nothing.
+    #[wasm_bindgen(js_name = leaseProblem)]
+    pub fn lease_problem(&self, options: &Uint8Array) -> JsString {
+        lease_terms(options).err().unwrap_or_default().into()
+    }
+
+    /// A caller wants a transaction over several requests.
+    #[wasm_bindgen(js_name = leaseOpened)]
+    pub fn lease_opened(&self, lease: f64, options: &Uint8Array) {
+        let terms = lease_terms(options).unwrap_or_default();
+        self.feed(Input::LeaseOpened { lease: ClientId(number(lease)), terms });
+    }
+
+    /// A client that speaks the database's protocol came.
+    #[wasm_bindgen(js_name = socketOpened)]
+    pub fn socket_opened(&self, client: f64) {
+        let client = ClientId(number(client));
+        if self.problem().is_some() {
+            // An error is read by who has said what it wants.
+            return Host::grant_socket(&self.shell, client, STARTUP_BYTES_MAX);
+        }
+        self.feed(Input::SocketOpened { client, terms: Terms::default() });
+    }
+
+    /// Bytes of such a client.
+    #[wasm_bindgen(js_name = socketData)]
+    pub fn socket_data(&self, client: f64, data: &Uint8Array) {
+        let client = ClientId(number(client));
+        if let Some(problem) = self.problem() {
+            Host::write_socket(&self.shell, client, &[refuse::socket(&problem)]);
+            return Host::close_socket(&self.shell, client);
+        }
+        self.feed(Input::SocketData { client, bytes: bytes(data) });
+    }
+
+    /// The reader of a streamed answer, or of a socket, took so many bytes.
     #[wasm_bindgen(js_name = clientTook)]
     pub fn client_took(&self, client: f64, bytes: u32) {
         self.feed(Input::ClientTook { client: ClientId(number(client)), bytes: bytes as usize });
@@ -227,6 +283,14 @@ impl PierheadCore {
 }
 
 impl PierheadCore {
+    /// Why the database cannot be used, if its configuration is wrong.
+    fn problem(&self) -> Option<String> {
+        match &*self.state.borrow() {
+            State::Misconfigured { problem } => Some(problem.clone()),
+            State::Running(_) | State::Lost => None,
+        }
+    }
+
     /// The answer to a request of so many bytes that the engine is not to see.
     fn refusal(&self, bytes: u32) -> Option<Bytes> {
         match &*self.state.borrow() {
@@ -295,6 +359,39 @@ fn configure(name: &str, env: &Object) -> Result<(Settings, Dials, Level), Strin
     let (settings, dials) = split(config, allowance::of_the_isolate(), verbose);
     let level = if verbose { Level::Debug } else { Level::Info };
     Ok((settings, dials, level))
+}
+
+/// Who opens a lease, or what is wrong with the options that say so.
+fn lease_terms(options: &Uint8Array) -> Result<Terms, String> {
+    let length = options.length() as usize;
+    if length > OPTIONS_BYTES_MAX {
+        return Err(format!("the options have {length} bytes, at most {OPTIONS_BYTES_MAX}"));
+    }
+    let options = Options::parse(bytes(options)).map_err(|error| error.to_string())?;
+    Ok(Terms { class: options.caller.unwrap_or_default(), ..Terms::default() })
+}
+
+/// The limits that `js/sockets.mjs` keeps.
+fn socket_limits() -> Object {
+    let linger = limits::SOCKET_LINGER.as_u32();
+    object([
+        ("SOCKET_READ_IDLE", limits::SOCKET_READ_IDLE.into()),
+        ("SOCKET_READ_BUSY", limits::SOCKET_READ_BUSY.into()),
+        ("SOCKET_WRITE", limits::SOCKET_WRITE.into()),
+        ("SOCKET_INBOX", limits::SOCKET_INBOX.into()),
+        ("SOCKET_BUFFERS_BUDGET", limits::SOCKET_BUFFERS_BUDGET.into()),
+        ("SOCKET_LINGER", linger.into()),
+    ])
+}
+
+/// An object of JavaScript with these fields.
+pub(crate) fn object<const N: usize>(fields: [(&str, JsValue); N]) -> Object {
+    let object = Object::new();
+    for (name, value) in fields {
+        // A plain object takes every field.
+        drop(Reflect::set(&object, &name.into(), &value));
+    }
+    object
 }
 
 /// A number that JavaScript counted or got from us: whole, not negative, below 2^53.

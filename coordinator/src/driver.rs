@@ -90,11 +90,9 @@ impl<H: Host> Driver<H> {
             Output::CloseLink { link, reason } => host.close_link(link, reason),
             Output::Attach { link, attachment } => host.attach(link, &attachment),
             Output::RaiseEpoch => host.raise_epoch(),
-            Output::WriteSocket { client, .. }
-            | Output::GrantSocket { client, .. }
-            | Output::CloseSocket { client } => {
-                host.log(Level::Warn, &format!("bug: {client} has no socket"));
-            }
+            Output::WriteSocket { client, bytes } => host.write_socket(client, &bytes),
+            Output::GrantSocket { client, bytes } => host.grant_socket(client, bytes),
+            Output::CloseSocket { client } => host.close_socket(client),
             Output::Log(_) => {}
         }
     }
@@ -183,6 +181,16 @@ mod tests {
         }
         fn probe(&self, client: ClientId) {
             self.note(format!("probe {}", client.0));
+        }
+        fn write_socket(&self, client: ClientId, bytes: &[Bytes]) {
+            let bytes = bytes.concat();
+            self.note(format!("write_socket {}: {}", client.0, String::from_utf8_lossy(&bytes)));
+        }
+        fn grant_socket(&self, client: ClientId, bytes: usize) {
+            self.note(format!("grant_socket {}: {bytes}", client.0));
+        }
+        fn close_socket(&self, client: ClientId) {
+            self.note(format!("close_socket {}", client.0));
         }
         fn send_link(&self, link: LinkId, message: &[Bytes]) {
             let message = message.concat();
@@ -280,6 +288,18 @@ mod tests {
         driver.perform(Output::RaiseEpoch);
         let lines = ["send_link 7: wakelist", "attach 7: table", "close_link 7: replaced"];
         assert_eq!(diary.take(), [&lines[..], &["raise_epoch"]].concat());
+    }
+
+    #[test]
+    fn what_the_engine_says_of_sockets_is_done_one_to_one() {
+        let diary = Diary::default();
+        let driver = driver(&diary);
+        let client = ClientId(5);
+        let bytes = vec![Bytes::from_static(b"R"), Bytes::from_static(b"Z")];
+        driver.perform(Output::GrantSocket { client, bytes: 7 });
+        driver.perform(Output::WriteSocket { client, bytes });
+        driver.perform(Output::CloseSocket { client });
+        assert_eq!(diary.take(), ["grant_socket 5: 7", "write_socket 5: RZ", "close_socket 5"]);
     }
 
     #[test]

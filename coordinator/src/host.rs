@@ -21,6 +21,9 @@ pub(crate) trait Host {
     fn begin_answer(&self, client: ClientId, bytes: &[Bytes]);
     fn write_answer(&self, client: ClientId, bytes: &[Bytes], end: bool);
     fn probe(&self, client: ClientId);
+    fn write_socket(&self, client: ClientId, bytes: &[Bytes]);
+    fn grant_socket(&self, client: ClientId, bytes: usize);
+    fn close_socket(&self, client: ClientId);
     fn send_link(&self, link: LinkId, message: &[Bytes]);
     fn close_link(&self, link: LinkId, reason: &str);
     fn attach(&self, link: LinkId, attachment: &Bytes);
@@ -34,7 +37,8 @@ pub(crate) trait Host {
 
 #[wasm_bindgen]
 extern "C" {
-    /// The methods of classes `Shell` and `Links` that `js/coordinator.mjs` lends. None throws.
+    /// The methods of classes `Shell`, `Calls`, `Sockets` and `Links` that `js/coordinator.mjs`
+    /// lends. None throws.
     #[derive(Clone)]
     pub type Shell;
 
@@ -58,6 +62,12 @@ extern "C" {
     fn write_answer(this: &Shell, client: f64, bytes: Uint8Array, end: bool);
     #[wasm_bindgen(method)]
     fn probe(this: &Shell, client: f64);
+    #[wasm_bindgen(method, js_name = writeSocket)]
+    fn write_socket(this: &Shell, client: f64, bytes: Uint8Array);
+    #[wasm_bindgen(method, js_name = grantSocket)]
+    fn grant_socket(this: &Shell, client: f64, bytes: f64);
+    #[wasm_bindgen(method, js_name = closeSocket)]
+    fn close_socket(this: &Shell, client: f64);
     #[wasm_bindgen(method, js_name = sendLink)]
     fn send_link(this: &Shell, link: f64, message: Uint8Array);
     #[wasm_bindgen(method, js_name = closeLink)]
@@ -151,6 +161,18 @@ impl Host for Shell {
 
     fn probe(&self, client: ClientId) {
         self.probe(js_number(client.0));
+    }
+
+    fn write_socket(&self, client: ClientId, bytes: &[Bytes]) {
+        self.write_socket(js_number(client.0), js_bytes(bytes));
+    }
+
+    fn grant_socket(&self, client: ClientId, bytes: usize) {
+        self.grant_socket(js_number(client.0), bytes as f64);
+    }
+
+    fn close_socket(&self, client: ClientId) {
+        self.close_socket(js_number(client.0));
     }
 
     fn send_link(&self, link: LinkId, message: &[Bytes]) {

@@ -6,9 +6,10 @@
 //! callers, the streams, one timer and one alarm, by number.
 //!
 //! ```text
-//! exchange, alarm, fetch        js/coordinator.mjs   class Pierhead extends DurableObject
-//!         │    ▲ answers        js/links.mjs         WebSockets of agents, which hibernate
-//!         ▼    │
+//! exchange, begin, connect,     js/coordinator.mjs   class Pierhead extends DurableObject
+//! fetch, alarm                  js/calls.mjs         who waits for an answer, and leases
+//!         │    ▲ answers        js/sockets.mjs       clients that speak PostgreSQL themselves
+//!         ▼    │                js/links.mjs         WebSockets of agents, which hibernate
 //! core.rs  PierheadCore ──▶ driver.rs ──▶ engine     one input, full drain, then sleep
 //!         │    ▲ events
 //!         ▼    │
@@ -37,7 +38,9 @@ mod config;
 mod core;
 mod door;
 mod driver;
+mod gateway;
 mod host;
+pub mod limits;
 mod refuse;
 mod status;
 mod wake;

@@ -2,14 +2,16 @@
 
 use bytes::{Bytes, BytesMut};
 use pierhead_wire::envelope::{Blame, Outcome, Retry, SqlState, Status, put_outcome, put_version};
+use pierhead_wire::pg::backend::{Report, Severity, error_response};
 
 /// PostgreSQL's own code for a configuration file that cannot be used.
 const CONFIG_ERROR: SqlState = SqlState::literal(b"F0000");
 
+const MISCONFIGURED_HINT: &str = "change the configuration and deploy again";
+
 /// The whole answer to any exchange with a database that is not configured properly.
 pub(crate) fn misconfigured(problem: &str) -> Bytes {
-    let hint = "change the configuration and deploy again";
-    refused(CONFIG_ERROR, Blame::Pierhead, problem, hint)
+    refused(CONFIG_ERROR, Blame::Pierhead, problem, MISCONFIGURED_HINT)
 }
 
 /// The whole answer to a request envelope longer than any valid one.
@@ -17,6 +19,21 @@ pub(crate) fn too_large(bytes: u32) -> Bytes {
     let message = format!("the request has {bytes} bytes, at most 16 MiB are accepted");
     let hint = "send smaller parameters or fewer statements";
     refused(SqlState::TOO_LARGE, Blame::Caller, &message, hint)
+}
+
+/// The message to a client that speaks PostgreSQL's protocol with a database that is not configured
+/// properly.
+pub(crate) fn socket(problem: &str) -> Bytes {
+    let mut out = BytesMut::new();
+    let report = Report {
+        severity: Severity::Fatal,
+        sqlstate: CONFIG_ERROR,
+        message: problem,
+        detail: "",
+        hint: MISCONFIGURED_HINT,
+    };
+    error_response(&report, &mut out);
+    out.freeze()
 }
 
 fn refused(sqlstate: SqlState, blame: Blame, message: &str, hint: &str) -> Bytes {

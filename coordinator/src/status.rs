@@ -20,14 +20,16 @@ macro_rules! put_fields {
 pub(crate) fn running(status: &Status, usage: &Usage<'_>, isolate_held: usize) -> String {
     let mut out = String::from("{\"state\":\"running\"");
     put_fields!(out, status, opening, idle, leased, resetting, draining, ending, parked, away, cap);
-    put_fields!(out, status, waiting, clients, links, epoch);
+    put_fields!(out, status, waiting, clients, sockets, leases, pinned, links, epoch);
     put_fields!(out, status, link_messages_in, link_messages_out);
-    put_fields!(out, status, request_bytes, answer_bytes, scram_derivations);
+    put_fields!(out, status, request_bytes, answer_bytes, client_bytes, scram_derivations);
     let totals = &status.counters;
     put_fields!(out, totals, requests, refused, sent, completed, failed, retries, lost);
     put_fields!(out, totals, rolled_back, resets, streamed, readers_behind, callers_gone);
     put_fields!(out, totals, opened, open_failures, ended, orphans, cancels);
     put_fields!(out, totals, drained, parkings, adopted, declined, links_lost);
+    put_fields!(out, totals, cancel_requests, pins);
+    let _ = write!(out, ",\"sockets_opened\":{}", totals.sockets);
     let _ = write!(out, ",\"isolate_held_bytes\":{isolate_held}");
     let _ = write!(out, ",\"wasm_memory_bytes\":{}", wasm_memory_bytes());
     put_list(&mut out, "holders", &usage.holders, put_holder);

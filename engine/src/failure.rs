@@ -141,6 +141,8 @@ fn verdict_of_startup(code: &str) -> (bool, &'static str) {
 pub(crate) enum Failure {
     /// The request cannot be understood or is not allowed.
     Invalid { sqlstate: SqlState, message: String },
+    /// A socket's start-up asks for what it may not have.
+    StartUpRefused { sqlstate: SqlState, message: String, hint: String },
     /// As many clients wait as may.
     QueueFull { waiters: usize, holders: String },
     /// The bytes of waiting requests use up their budget.
@@ -216,7 +218,7 @@ impl Failure {
         use {Blame as B, Retry as R, SqlState as S, Status as T};
         let soon = Millis::secs(1);
         match self {
-            Self::Invalid { sqlstate, .. } => {
+            Self::Invalid { sqlstate, .. } | Self::StartUpRefused { sqlstate, .. } => {
                 (T::Refused, *sqlstate, B::Caller, R::DoNot, Millis(0))
             }
             Self::QueueFull { .. } => (T::Refused, S::QUEUE_FULL, B::Pierhead, R::Safe, soon),
@@ -265,6 +267,7 @@ impl Failure {
     fn text(&self) -> (String, String) {
         let (message, hint) = match self {
             Self::Invalid { message, .. } => (message.clone(), ""),
+            Self::StartUpRefused { message, hint, .. } => return (message.clone(), hint.clone()),
             Self::QueueFull { waiters, holders } => (
                 format!("{waiters} requests wait for a session already; {holders}"),
                 "raise pool_size= or max_waiters= in PIERHEAD_DB_<NAME>, or make the holders \

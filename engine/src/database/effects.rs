@@ -28,6 +28,9 @@ struct Part {
 impl Part {
     fn add(&mut self, facts: &Facts) {
         self.changes.extend(facts.changes.iter().cloned());
+        if planted!(ListenerNotKept) && facts.signs.state == Some(Sign::Listen) {
+            return;
+        }
         self.sign = self.sign.or(facts.signs.state);
     }
 

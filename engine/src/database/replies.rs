@@ -24,6 +24,7 @@ use std::sync::Arc;
 use pierhead_wire::pg::tag::backend as tag;
 
 use crate::database::speaker::Unnamed;
+use crate::limits::SPARE_ENTRIES_MAX;
 use crate::sql::Facts;
 use crate::statements::StatementId;
 
@@ -96,6 +97,14 @@ impl Replies {
             replies.sent(Expect::Query, Note::Ours);
         }
         replies
+    }
+
+    /// Nothing is to come, and nothing came: but room that was made stays, within a bound.
+    pub(crate) fn empty(&mut self) {
+        self.queue.clear();
+        let mut queue = std::mem::take(&mut self.queue);
+        queue.shrink_to(SPARE_ENTRIES_MAX);
+        *self = Self { queue, ..Self::default() };
     }
 
     /// A message was sent. False if the server throws it away.
@@ -183,6 +192,12 @@ impl Replies {
     /// True if there is something for [`Replies::take_settled`].
     pub(crate) fn has_settled(&self) -> bool {
         !self.settled.is_empty() || !self.undone.is_empty()
+    }
+
+    /// True if the next reply may be one that is made here.
+    #[inline]
+    pub(crate) fn may_be_made(&self) -> bool {
+        self.within == Within::Start && self.queue.front().is_some_and(|e| !e.expect.is_sent())
     }
 
     /// A reply that is made here and whose turn it is. With `waits`, only if a Flush behind it

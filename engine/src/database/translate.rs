@@ -69,6 +69,8 @@ pub(crate) struct Translator<'a> {
     pub(crate) on_session: &'a mut OnSession,
     pub(crate) talk: &'a mut Talk,
     pub(crate) out: &'a mut Outgoing,
+    /// What the messages lie in.
+    pub(crate) chunk: &'a Bytes,
     /// Why a statement may not be sent, if it may not.
     pub(crate) refuse: &'a dyn Fn(&Facts) -> Option<Refused>,
     /// This request's statements may be kept.
@@ -84,13 +86,13 @@ pub(crate) struct Malformed(pub(crate) &'static str);
 
 impl Translator<'_> {
     /// Sends one piece of a client's bytes.
-    pub(crate) fn piece(&mut self, piece: &Piece) -> Result<(), Malformed> {
+    pub(crate) fn piece(&mut self, piece: &Piece<&[u8]>) -> Result<(), Malformed> {
         if self.talk.begins_turn() {
             self.on_session.mark();
-            self.talk.kept.get_or_insert_default();
+            self.talk.kept.begin();
         }
-        if self.talk.kept.as_mut().is_some_and(|kept| !kept.note(piece)) {
-            self.talk.kept = None;
+        if self.talk.kept.is_on() {
+            self.talk.kept.note(piece);
         }
         match piece {
             Piece::Message(message) => {
@@ -99,7 +101,7 @@ impl Translator<'_> {
                 sent
             }
             Piece::Bulk { bytes, last, .. } => {
-                self.out.push(bytes);
+                self.out.push(self.chunk, bytes);
                 self.talk.mid_message = !last;
                 Ok(())
             }
@@ -119,7 +121,7 @@ impl Translator<'_> {
         }
     }
 
-    fn message(&mut self, message: &Message) -> Result<(), Malformed> {
+    fn message(&mut self, message: &Message<&[u8]>) -> Result<(), Malformed> {
         match message.tag {
             tag::PARSE => {
                 let parse = frontend::parse(message).ok_or(Malformed("a malformed Parse"))?;
@@ -138,11 +140,11 @@ impl Translator<'_> {
             tag::SYNC => self.pass(message, Expect::Sync),
             tag::FUNCTION_CALL => self.pass(message, Expect::Function),
             tag::FLUSH => {
-                self.out.push(&message.raw);
+                self.out.push(self.chunk, message.raw);
                 self.talk.replies.sent(Expect::Flush, Note::Nothing);
             }
             tag::COPY_DONE | tag::COPY_FAIL => {
-                self.out.push(&message.raw);
+                self.out.push(self.chunk, message.raw);
                 self.talk.replies.sent(Expect::CopyEnd, Note::Nothing);
             }
             _ => return Err(Malformed("a message that has no place here")),
@@ -151,7 +153,7 @@ impl Translator<'_> {
     }
 
     /// Sends one piece of the bytes of a client that has the session to itself: as it is.
-    pub(crate) fn plain(&mut self, piece: &Piece) -> Result<(), Malformed> {
+    pub(crate) fn plain(&mut self, piece: &Piece<&[u8]>) -> Result<(), Malformed> {
         let message = match piece {
             Piece::Bulk { .. } => return self.piece(piece),
             Piece::Message(message) => message,
@@ -180,14 +182,14 @@ impl Translator<'_> {
     }
 
     /// Passes a message on as it is.
-    fn pass(&mut self, message: &Message, expect: Expect) {
-        self.out.push(&message.raw);
+    fn pass(&mut self, message: &Message<&[u8]>, expect: Expect) {
+        self.out.push(self.chunk, message.raw);
         self.talk.sent(expect, Note::Nothing);
     }
 
     /// Passes a message on that runs something; what is expected of it is still to be noted.
-    fn run(&mut self, message: &Message, facts: Option<&Facts>) {
-        self.out.push(&message.raw);
+    fn run(&mut self, message: &Message<&[u8]>, facts: Option<&Facts>) {
+        self.out.push(self.chunk, message.raw);
         if let Some(facts) = facts {
             self.talk.begins |= facts.control == Control::Begin || facts.statements > 1;
             self.note_undone(facts);
@@ -209,7 +211,7 @@ impl Translator<'_> {
     }
 
     /// True if the client means an unnamed statement and has made none on this session.
-    fn lacks_unnamed(&mut self, message: &Message) -> bool {
+    fn lacks_unnamed(&mut self, message: &Message<&[u8]>) -> bool {
         let unnamed = match message.tag {
             tag::PARSE => {
                 let unnamed = frontend::parse(message).is_some_and(|parse| parse.name.is_empty());
@@ -231,7 +233,7 @@ impl Translator<'_> {
 
     /// In a session of the client's own, statements keep their names; of their texts only one thing
     /// matters here.
-    fn plain_text(&mut self, message: &Message) -> Option<()> {
+    fn plain_text(&mut self, message: &Message<&[u8]>) -> Option<()> {
         if self.start.is_empty() {
             return None;
         }
@@ -259,7 +261,7 @@ impl Translator<'_> {
         None
     }
 
-    fn parse(&mut self, message: &Message, parse: Parse<'_>) {
+    fn parse(&mut self, message: &Message<&[u8]>, parse: Parse<'_>) {
         let Ok((id, named)) = self.look_up(&parse) else {
             return self.fail(&refused::too_many_statements());
         };
@@ -284,7 +286,7 @@ impl Translator<'_> {
             self.let_go(id);
             let unnamed = Unnamed::raw(parse.sql, parse.types, facts);
             let before = self.speaker.replace_unnamed(unnamed);
-            self.out.push(&message.raw);
+            self.out.push(self.chunk, message.raw);
             self.talk.unnamed_here = true;
             self.talk.unnamed_used = true;
             self.talk.sent(Expect::Parse, Note::Unnamed { before, number: None });
@@ -300,16 +302,19 @@ impl Translator<'_> {
     /// The statement of a Parse, interned if it is to be kept, and whether it is to have a name.
     fn look_up(&mut self, parse: &Parse<'_>) -> Result<(Option<StatementId>, bool), ()> {
         let interned = &mut self.library.interned;
-        let known = interned.find(parse.sql, parse.types);
+        let hash = interned.hash(parse.sql, parse.types);
+        let known = interned.find_hashed(hash, parse.sql, parse.types);
         let named = !parse.name.is_empty();
         let cache = self.plan_cache && self.library.plan_cache;
-        if !named && known.is_none() {
-            let hash = interned.hash(parse.sql, parse.types);
-            if !self.library.sightings.see(hash) {
-                return Ok((None, false));
+        let id = match known {
+            Some(id) => {
+                interned.hold(id);
+                Ok(id)
             }
-        }
-        match interned.intern(parse.sql, parse.types, facts_of) {
+            None if !named && !self.library.sightings.see(hash) => return Ok((None, false)),
+            None => interned.intern(parse.sql, parse.types, facts_of),
+        };
+        match id {
             Ok(id) => {
                 // The name, or what is unnamed, holds it from here on.
                 let short_lived =
@@ -393,7 +398,7 @@ impl Translator<'_> {
         });
     }
 
-    fn bind(&mut self, message: &Message) -> Result<(), Malformed> {
+    fn bind(&mut self, message: &Message<&[u8]>) -> Result<(), Malformed> {
         let bind = frontend::bind(message).ok_or(Malformed("a malformed Bind"))?;
         let Some(used) = self.resolve(bind.statement) else {
             return Ok(());
@@ -423,12 +428,10 @@ impl Translator<'_> {
             return self.bind_harmless(message);
         }
         if let Used::Statement(id) = used {
-            if let Some(kept) = &mut self.talk.kept {
-                kept.binds(id);
-            }
+            self.talk.kept.binds(id);
             let name = self.library.interned.name(id);
             let rest = self.out.write(|out| frontend::rename_bind(message, name.as_bytes(), out));
-            self.out.push(&rest.ok_or(Malformed("a malformed Bind"))?);
+            self.out.push(self.chunk, rest.ok_or(Malformed("a malformed Bind"))?);
             self.talk.sent(Expect::Bind, Note::Uses(id));
         } else {
             self.pass(message, Expect::Bind);
@@ -467,7 +470,7 @@ impl Translator<'_> {
         }
     }
 
-    fn describe(&mut self, message: &Message) -> Result<(), Malformed> {
+    fn describe(&mut self, message: &Message<&[u8]>) -> Result<(), Malformed> {
         match frontend::target(message).ok_or(Malformed("a malformed Describe"))? {
             Target::Portal(_) => self.pass(message, Expect::DescribePortal),
             Target::Statement(name) => match self.resolve(name) {
@@ -485,7 +488,7 @@ impl Translator<'_> {
         Ok(())
     }
 
-    fn close(&mut self, message: &Message) -> Result<(), Malformed> {
+    fn close(&mut self, message: &Message<&[u8]>) -> Result<(), Malformed> {
         match frontend::target(message).ok_or(Malformed("a malformed Close"))? {
             Target::Portal(_) => self.pass(message, Expect::Close),
             Target::Statement(name) => {
@@ -504,7 +507,7 @@ impl Translator<'_> {
         Ok(())
     }
 
-    fn query(&mut self, message: &Message) -> Result<(), Malformed> {
+    fn query(&mut self, message: &Message<&[u8]>) -> Result<(), Malformed> {
         let sql = frontend::query(message).ok_or(Malformed("a malformed Query"))?;
         let facts = self.library.read(sql);
         // A simple query ends the session's unnamed statement.
@@ -515,7 +518,7 @@ impl Translator<'_> {
             self.talk.sent(Expect::Query, Note::Asks { before, facts: None });
             return Ok(());
         }
-        self.talk.sample(self.now, facts.fingerprint, || message.raw.slice(5..5 + sql.len()));
+        self.talk.sample(self.now, facts.fingerprint, || self.chunk.slice_ref(sql));
         self.talk.forgets |= facts.forgets();
         let drops_own = self.drops_own_name(&facts);
         let facts = Some(facts).filter(|facts| facts.matter());
@@ -535,7 +538,7 @@ impl Translator<'_> {
     }
 
     /// Binds something that does nothing in place of what the client binds.
-    fn bind_harmless(&mut self, message: &Message) -> Result<(), Malformed> {
+    fn bind_harmless(&mut self, message: &Message<&[u8]>) -> Result<(), Malformed> {
         let Ok(id) = self.library.interned.intern(HARMLESS, NO_TYPES, facts_of) else {
             self.fail(&refused::too_many_statements());
             return Ok(());
@@ -544,7 +547,7 @@ impl Translator<'_> {
         let name = self.library.interned.name(id);
         let rest = self.out.write(|out| frontend::rename_bind(message, name.as_bytes(), out));
         self.library.interned.release(id);
-        self.out.push(&rest.ok_or(Malformed("a malformed Bind"))?);
+        self.out.push(self.chunk, rest.ok_or(Malformed("a malformed Bind"))?);
         self.talk.sent(Expect::Bind, Note::Nothing);
         Ok(())
     }
@@ -554,7 +557,7 @@ impl Translator<'_> {
     fn fail(&mut self, refused: &Refused) {
         let mut bytes = BytesMut::new();
         refused.extended(&mut bytes);
-        self.out.push(&bytes.freeze());
+        self.out.add(&bytes);
         self.talk.unnamed_here = false;
         self.talk.unnamed_used = true;
         for expect in [Expect::Parse, Expect::Bind, Expect::Execute] {

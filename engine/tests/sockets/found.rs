@@ -248,3 +248,21 @@ fn times_and_statements_are_counted_without_their_constants() {
     assert_eq!((one.text(), one.calls(), one.total()), ("select ?", 2, 40));
     assert_eq!(story.engine.total_times().query.count(), 2);
 }
+
+/// What asyncpg's pool says about every connection that comes back to it.
+#[test]
+fn giving_locks_back_keeps_no_session() {
+    let mut story = Story::with(|_| {});
+    let (a, stream) = story.begins();
+    let b = story.starts();
+    story.queries(a, "SELECT pg_advisory_unlock_all();\nCLOSE ALL;\nUNLISTEN *;\nRESET ALL;");
+    story.sent(stream);
+    let tags = ["SELECT 1", "CLOSE CURSOR ALL", "UNLISTEN", "RESET"].map(complete);
+    story.says(stream, &[tags.concat(), ready('I')].concat());
+    assert_eq!(story.status().counters.pins, 0);
+    story.queries(b, "select 1");
+    assert!(
+        contains(&story.sent(stream), "select 1"),
+        "b waits for a session that a has no use for"
+    );
+}

@@ -94,7 +94,9 @@ pub fn put_request_head(out: &mut BytesMut, remaining_ms: u32, id: RequestId, op
 }
 
 impl Options {
-    fn encode(&self) -> BytesMut {
+    /// The bytes of these options, without the length that precedes them in a request.
+    #[must_use]
+    pub fn encode(&self) -> BytesMut {
         let mut out = BytesMut::new();
         if let Some(caller) = &self.caller {
             put_option(&mut out, KEY_CALLER, cut(caller, CALLER_BYTES_MAX).as_bytes());
@@ -108,7 +110,11 @@ impl Options {
         out
     }
 
-    fn parse(mut input: Bytes) -> Result<Self, RequestError> {
+    /// Reads a run of options.
+    ///
+    /// # Errors
+    /// When one is malformed, repeated, or must be understood and is not.
+    pub fn parse(mut input: Bytes) -> Result<Self, RequestError> {
         let mut options = Self::default();
         let mut seen = [false; 256];
         while input.has_remaining() {
