@@ -59,6 +59,10 @@ pub(crate) struct Sample {
 
 /// Conversations that are over, whose memory serves the next ones: most are short and alike.
 #[derive(Debug, Default)]
+#[expect(
+    clippy::vec_box,
+    reason = "sessions hold them boxed, and so they move from one to another"
+)]
 pub(crate) struct SpareTalks(Vec<Box<Talk>>);
 
 impl SpareTalks {
