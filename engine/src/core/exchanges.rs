@@ -174,7 +174,9 @@ impl Engine {
 
     /// Nothing more is owed to the client.
     pub(super) fn forget_exchange(&mut self, id: ClientId) {
-        self.settle(id);
+        if self.clients.get(&id).is_some_and(|c| c.place != Place::Reading) {
+            self.settle(id);
+        }
         let Some(client) = self.clients.remove(&id) else { return };
         self.leave_class(client.class);
         let held = client.exchange().map_or(0, |exchange| exchange.answer.held());

@@ -106,6 +106,8 @@ pub struct Engine {
     /// Room in which messages for a session are put together. It is taken out for that: what is
     /// forgotten in it is gone, and never another session's.
     spare_outgoing: Outgoing,
+    /// Sessions were wanted, and a deadline of the pool may be set to open them.
+    opens_put_off: bool,
     /// What is counted in the isolate's allowance.
     counted: usize,
     /// Used from the end: the session used last is used next, so that the others grow idle.
@@ -155,6 +157,7 @@ impl Engine {
             starved: BTreeSet::new(),
             spare_talks: SpareTalks::default(),
             spare_outgoing: Outgoing::default(),
+            opens_put_off: false,
             counted: 0,
             budget: Budget::new(settings.pool_size),
             links: Links::new(&settings, object_life),

@@ -27,8 +27,13 @@ enum Choice {
 impl Engine {
     /// Opens as many sessions as waiters need and the budget approves.
     pub(super) fn open_for_waiters(&mut self) {
+        let nobody_asks = self.waiters.is_empty() && self.greeters.is_empty();
+        if nobody_asks && self.settings.min_idle == 0 && !self.opens_put_off {
+            return;
+        }
         self.timers.clear(Target::Pool, Reason::TunnelWait);
-        if self.sessions_wanted() == 0 {
+        self.opens_put_off = self.sessions_wanted() > 0;
+        if !self.opens_put_off {
             self.timers.clear(Target::Pool, Reason::ConnectBackoff);
             return;
         }

@@ -41,6 +41,7 @@ impl Engine {
         if client.place != Place::Resting || socket.mode != Mode::Transaction || socket.skips {
             return None;
         }
+        socket.inbox.peek().filter(is(tag::PARSE))?;
         let mut pieces = socket.inbox.pieces();
         let Piece::Message(message) = pieces.next().filter(is(tag::PARSE))? else { return None };
         pieces.next().filter(is(tag::SYNC))?;

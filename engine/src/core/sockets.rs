@@ -298,7 +298,6 @@ impl Engine {
         }
         self.flush_socket(id);
         self.lease_over(session_id);
-        self.arm_socket(id);
     }
 
     /// The holder of a session has no more use for it, and nothing is on its way.
@@ -348,10 +347,10 @@ impl Engine {
         let Some(Kind::Socket(socket)) = self.clients.get_mut(&id).map(|c| &mut c.kind) else {
             return;
         };
-        let bytes = socket.take_out();
-        if bytes.is_empty() {
+        if !socket.has_out() {
             return;
         }
+        let bytes = socket.take_out();
         let untaken = socket.untaken();
         self.write_client(id, bytes);
         if untaken > ANSWER_UNTAKEN_MAX && !self.is_held_back(id) {

@@ -84,12 +84,31 @@ impl Engine {
     /// When something falls due for a socket, if anything does. A deadline that is set already and
     /// not later is left: when it comes, this is asked again.
     pub(super) fn arm_socket(&mut self, id: ClientId) {
+        if self.is_armed_soon(id) {
+            return;
+        }
         let Some(at) = self.socket_deadline(id).map(|(at, _)| at) else { return };
         let Some(socket) = self.clients.get_mut(&id).and_then(Client::socket_mut) else { return };
         if socket.armed.is_none_or(|set| at < set) {
             socket.armed = Some(at);
             self.timers.set(Target::Client(id), Reason::ClientDue, at);
         }
+    }
+
+    /// True if a socket's deadline is set for a moment at which none of its times can be over, whatever
+    /// it does: as a rule, because there is a query every now and then.
+    fn is_armed_soon(&self, id: ClientId) -> bool {
+        let Some(socket) = self.clients.get(&id).and_then(Client::socket) else { return true };
+        let Some(armed) = socket.armed else { return false };
+        let limits = [
+            START_UP_TIMEOUT,
+            self.settings.client_idle_timeout,
+            self.settings.idle_in_transaction_timeout,
+        ];
+        let set = limits.into_iter().filter(|limit| limit.0 > 0);
+        set.into_iter().all(|limit| armed <= socket.active_at + limit)
+            && socket.query_until.is_none_or(|at| armed <= at)
+            && socket.transaction_until.is_none_or(|at| armed <= at)
     }
 
     /// The next moment at which a socket's time is over, and what for.

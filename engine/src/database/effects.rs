@@ -41,6 +41,16 @@ impl Part {
 }
 
 impl Effects {
+    /// Forgets all of a lease that is over.
+    pub(crate) fn empty(&mut self) {
+        let Self { open, kept, indelible, failed } = self;
+        for part in [open, kept] {
+            part.changes.clear();
+            part.sign = None;
+        }
+        (*indelible, *failed) = (false, false);
+    }
+
     /// One statement was completed; `facts` about the text that it is in, if anything is known of
     /// it. What a text of several shows counts when all of it has run.
     pub(crate) fn completed(&mut self, tag: &[u8], facts: Option<&Facts>) {

@@ -101,10 +101,14 @@ impl Replies {
 
     /// Nothing is to come, and nothing came: but room that was made stays, within a bound.
     pub(crate) fn empty(&mut self) {
-        self.queue.clear();
-        let mut queue = std::mem::take(&mut self.queue);
-        queue.shrink_to(SPARE_ENTRIES_MAX);
-        *self = Self { queue, ..Self::default() };
+        let Self { queue, within, skipping, copying, ready_points, settled, undone } = self;
+        queue.clear();
+        settled.clear();
+        undone.clear();
+        if queue.capacity() + settled.capacity() + undone.capacity() > SPARE_ENTRIES_MAX {
+            (*queue, *settled, *undone) = Default::default();
+        }
+        (*within, *skipping, *copying, *ready_points) = (Within::Start, false, false, 0);
     }
 
     /// A message was sent. False if the server throws it away.
@@ -282,6 +286,7 @@ impl Replies {
         }
         let Some(head) = self.queue.front() else { return Err(mismatch) };
         let (expect, ours) = (head.expect, head.note.is_ours());
+        let query = expect == Expect::Query;
         let reply = if tag == tag::ERROR_RESPONSE {
             self.error(expect)
         } else {
@@ -304,7 +309,7 @@ impl Replies {
                 | Expect::Flush => None,
             }
         };
-        reply.map(|reply| Accepted { reply, ours }).ok_or(mismatch)
+        reply.map(|reply| Accepted { reply, ours, query }).ok_or(mismatch)
     }
 
     fn pop(&mut self) -> Option<Entry> {

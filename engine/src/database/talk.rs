@@ -59,6 +59,10 @@ pub(crate) struct Sample {
 
 /// Conversations that are over, whose memory serves the next ones: most are short and alike.
 #[derive(Debug, Default)]
+#[expect(
+    clippy::vec_box,
+    reason = "sessions hold them boxed, and so they move from one to another"
+)]
 pub(crate) struct SpareTalks(Vec<Box<Talk>>);
 
 impl SpareTalks {
@@ -72,7 +76,7 @@ impl SpareTalks {
     /// Takes one that is over.
     pub(crate) fn put(&mut self, mut talk: Box<Talk>) {
         if self.0.len() < SPARE_TALKS_MAX {
-            talk.emptied();
+            talk.empty();
             self.0.push(talk);
         }
     }
@@ -181,22 +185,92 @@ impl Talk {
         Self { sent_from, ..Self::default() }
     }
 
-    /// What is left of a conversation that is over: nothing but memory.
-    fn emptied(&mut self) {
-        self.replies.empty();
-        self.kept.stop();
-        self.samples.clear();
-        self.parsing.clear();
-        if self.samples.capacity() + self.parsing.capacity() > SPARE_ENTRIES_MAX {
-            (self.samples, self.parsing) = Default::default();
+    /// What is left of a conversation that is over: nothing but memory. Every field is named, so that
+    /// none is forgotten.
+    fn empty(&mut self) {
+        let Self {
+            replies,
+            sent_from,
+            answered,
+            transaction,
+            unsynced,
+            mid_message,
+            reset_sent,
+            must_reset,
+            effects,
+            samples,
+            sample,
+            segment_failed,
+            error,
+            fatal,
+            committed,
+            segments,
+            kept,
+            broken,
+            may_commit,
+            trying,
+            forgets,
+            not_set,
+            made,
+            restore,
+            begins,
+            has_history,
+            forgiving,
+            cured,
+            voided,
+            swallowing,
+            unnamed_here,
+            unnamed_used,
+            parsing,
+            dropped,
+            plain,
+            portals,
+        } = self;
+        replies.empty();
+        kept.stop();
+        effects.empty();
+        samples.clear();
+        parsing.clear();
+        made.clear();
+        dropped.clear();
+        plain.clear();
+        portals.clear();
+        let room = [samples.capacity(), parsing.capacity(), made.capacity()];
+        let more = [dropped.capacity(), plain.capacity(), portals.capacity()];
+        if room.iter().chain(&more).any(|&entries| entries > SPARE_ENTRIES_MAX) {
+            (*samples, *parsing, *made) = Default::default();
+            (*dropped, *plain, *portals) = Default::default();
         }
-        *self = Self {
-            replies: std::mem::take(&mut self.replies),
-            kept: std::mem::take(&mut self.kept),
-            samples: std::mem::take(&mut self.samples),
-            parsing: std::mem::take(&mut self.parsing),
-            ..Self::default()
-        };
+        for flag in [
+            answered,
+            unsynced,
+            mid_message,
+            reset_sent,
+            must_reset,
+            segment_failed,
+            committed,
+            may_commit,
+            trying,
+            forgets,
+            begins,
+            has_history,
+            forgiving,
+            cured,
+            voided,
+            swallowing,
+            unnamed_here,
+            unnamed_used,
+        ] {
+            *flag = false;
+        }
+        (*sent_from, *segments) = (0, 0);
+        *transaction = Transaction::None;
+        *sample = None;
+        *error = None;
+        *fatal = None;
+        *broken = None;
+        *not_set = None;
+        *restore = None;
     }
 
     /// True if nothing is on the way, in either direction.
@@ -357,8 +431,7 @@ impl Talk {
         {
             return Turn::Void;
         }
-        let query = self.replies.next_is_query();
-        if tag == tag::ERROR_RESPONSE && self.trying && query {
+        if tag == tag::ERROR_RESPONSE && self.trying && self.replies.next_is_query() {
             self.not_set = message.map(|m| Message { tag, raw: Bytes::copy_from_slice(m.raw) });
         }
         while self.replies.may_be_made()
@@ -373,7 +446,7 @@ impl Talk {
                 Turn::Forward
             }
             Err(mismatch) => Turn::Wrong(mismatch.tag),
-            Ok(accepted) => self.accepted(tag, message, accepted, query),
+            Ok(accepted) => self.accepted(tag, message, accepted),
         }
     }
 
@@ -381,8 +454,7 @@ impl Talk {
         &mut self,
         tag: u8,
         message: Option<&Message<&[u8]>>,
-        Accepted { reply, ours }: Accepted,
-        query: bool,
+        Accepted { reply, ours, query }: Accepted,
     ) -> Turn {
         let body = message.map(Message::body).unwrap_or_default();
         self.swallowing = ours;

@@ -23,6 +23,12 @@ struct Run {
     part: Range<usize>,
 }
 
+impl Run {
+    fn cut(self) -> Bytes {
+        if self.part == (0..self.chunk.len()) { self.chunk } else { self.chunk.slice(self.part) }
+    }
+}
+
 impl Pieces {
     /// Adds bytes that came in a chunk, or elsewhere. Those that continue the last ones in memory
     /// extend their piece, so that a chunk full of rows is one.
@@ -68,9 +74,13 @@ impl Pieces {
             self.copy_to(&mut all);
             return vec![all.freeze()];
         }
-        let mut all = Vec::new();
-        self.move_to(&mut all);
-        all
+        self.total = 0;
+        match self.run.take() {
+            Some(run) if self.list.is_empty() => return vec![run.cut()],
+            Some(run) => self.list.push(run.cut()),
+            None => {}
+        }
+        std::mem::take(&mut self.list)
     }
 
     /// Copies everything, which is gone then.
@@ -97,8 +107,8 @@ impl Pieces {
     }
 
     fn close_run(&mut self) {
-        if let Some(Run { chunk, part }) = self.run.take() {
-            self.list.push(chunk.slice(part));
+        if let Some(run) = self.run.take() {
+            self.list.push(run.cut());
         }
     }
 }

@@ -171,6 +171,11 @@ impl Socket {
         self.out.add(bytes);
     }
 
+    /// True if there is something for the client.
+    pub(crate) fn has_out(&self) -> bool {
+        self.out.len() > 0
+    }
+
     /// Everything for the client, which now counts as not taken.
     pub(crate) fn take_out(&mut self) -> Vec<Bytes> {
         self.untaken += self.out.len();

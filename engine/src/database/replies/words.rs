@@ -133,6 +133,8 @@ pub(crate) struct Accepted {
     pub(crate) reply: Reply,
     /// The client must not see it.
     pub(crate) ours: bool,
+    /// It answers a Query.
+    pub(crate) query: bool,
 }
 
 /// The reply does not answer what was sent.
