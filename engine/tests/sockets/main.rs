@@ -4,6 +4,7 @@
 mod cancel;
 mod found;
 mod leases;
+mod neighbours;
 mod start_up;
 mod state;
 mod statements;
