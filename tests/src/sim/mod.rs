@@ -26,6 +26,7 @@ mod kinds;
 pub mod corpus;
 pub mod coverage;
 pub mod expect;
+mod ground;
 pub mod message;
 pub mod rng;
 pub mod runner;

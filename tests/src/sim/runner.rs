@@ -93,7 +93,7 @@ pub const MEDLEY: Simulation = Simulation {
     test: "medley",
     run: sockets::run_medley,
     must_happen: &[&sockets::MEDLEY_MEETS, sockets::KINDS, sockets::FAULTS],
-    never: &["drawn: Between", "event: Peeked", "event: Secured"],
+    never: &["drawn: Between", "event: LeaseTook", "event: Peeked", "event: Secured"],
 };
 
 /// Clients that speak the protocol themselves, with an agent in between.
@@ -103,6 +103,7 @@ pub const AGENTS: Simulation = Simulation {
     must_happen: &[&sockets::AGENTS_MEET, sockets::KINDS, sockets::FAULTS, INPUTS],
     never: &[
         "drawn: Leap",
+        "event: LeaseTook",
         "event: Secured",
         "event: Take",
         // What happens to streams happens to the agent.

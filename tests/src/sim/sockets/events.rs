@@ -4,6 +4,7 @@
 use pierhead_engine::io::{Input, Output};
 
 use super::World;
+use crate::sim::ground::short;
 
 kinds! {
     "event: "
@@ -91,12 +92,6 @@ impl World {
             Event::Calm => self.become_calm(),
         }
     }
-}
-
-fn short(bytes: &[u8]) -> String {
-    const SHOWN: usize = 100;
-    let shown = bytes.get(..SHOWN).unwrap_or(bytes).escape_ascii();
-    format!("{} bytes \"{shown}\"", bytes.len())
 }
 
 /// One line of a story.

@@ -5,11 +5,12 @@ use pierhead_engine::ids::{ClientId, StreamId};
 use pierhead_engine::io::Input;
 use pierhead_engine::time::Instant;
 
+use super::World;
 use super::events::Event;
 use super::leases::Lease;
 use super::machine::Disturbance;
 use super::stream::{Life, Stream};
-use super::{Road, World};
+use crate::sim::ground::Road;
 use crate::sim::server::Mischief;
 
 kinds! {

@@ -12,8 +12,9 @@ use super::World;
 use super::callers::LATE;
 use super::driver::Life as DriverLife;
 use super::net::PIECE_MAX;
-use super::stream::{Life, Purpose};
+use super::stream::Life;
 use crate::sim::answer;
+use crate::sim::ground::Purpose;
 
 /// Codes of Pierhead's own errors at sockets, each with its name in the coverage.
 pub(super) const CODES: [(&str, &str); 19] = [

@@ -36,7 +36,7 @@ use pierhead_engine::Engine;
 use pierhead_engine::ids::ClientId;
 use pierhead_engine::io::{Input, Mode};
 use pierhead_engine::settings::StatePolicy;
-use pierhead_engine::time::{Deadline, Instant};
+use pierhead_engine::time::Instant;
 
 use self::agents::Agency;
 use self::callers::Exchange;
@@ -54,6 +54,7 @@ use self::plan::{Kind, Plan};
 use self::stream::Stream;
 use super::Violation;
 use super::coverage::Coverage;
+use super::ground::{Alarms, Road};
 use super::kinds::input_kind;
 use super::rng::Rng;
 use super::server::database::Database;
@@ -85,7 +86,7 @@ struct World {
     /// Who has which of the shell's numbers.
     clients: Vec<Who>,
     /// When the shell will wake the engine: for its active deadline, and for the other kind.
-    alarms: [Option<Alarm>; 2],
+    alarms: Alarms,
     futile: u32,
     steps: u64,
     calm: bool,
@@ -101,12 +102,6 @@ struct World {
     leapt: u64,
 }
 
-#[derive(Clone, Copy, Debug)]
-struct Alarm {
-    deadline: Deadline,
-    rings: u64,
-}
-
 /// A client, by kind and place.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Who {
@@ -116,13 +111,6 @@ enum Who {
     Lease(usize),
     /// A request of a lease, by the lease's place.
     Request(usize),
-}
-
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Road {
-    Open,
-    Down,
-    Denied,
 }
 
 /// Runs the schedule of one seed; with `traced`, a violation tells what happened before it.
@@ -203,7 +191,7 @@ impl World {
             leases: Vec::new(),
             errands: Vec::new(),
             clients: Vec::new(),
-            alarms: [None; 2],
+            alarms: Alarms::default(),
             futile: 0,
             steps: 0,
             calm: false,
@@ -342,26 +330,13 @@ impl World {
 
     /// Arms what a shell would: a timer for the active deadline, an alarm for the other one.
     fn set_alarms(&mut self) {
-        let timeouts = self.engine.poll_timeout();
-        for (index, deadline) in [timeouts.active, timeouts.housekeeping].into_iter().enumerate() {
-            if self.alarms[index].map(|alarm| alarm.deadline) == deadline {
-                continue;
-            }
-            let late = match index {
-                0 if self.noise.chance(90) => 0,
-                0 => self.noise.below(20),
-                _ => self.noise.pick(&[0, 0, 500, 5_000]),
-            };
-            self.alarms[index] = deadline
-                .map(|deadline| Alarm { deadline, rings: deadline.at.0.max(self.now) + late });
-        }
+        self.alarms.set(self.engine.poll_timeout(), self.now, &mut self.noise);
     }
 
     /// Lets the next thing happen, if it happens before `end`. False if there is none.
     fn step(&mut self, end: u64, housekeeping: bool) -> bool {
         let event = self.events.first_key_value().map(|((at, _), _)| *at);
-        let count = if housekeeping { 2 } else { 1 };
-        let alarm = self.alarms.iter().take(count).flatten().map(|alarm| alarm.rings).min();
+        let alarm = self.alarms.next(housekeeping);
         let around = self.engine.surroundings();
         let next = event.into_iter().chain(alarm).chain(around).min();
         let Some(next) = next.filter(|at| *at <= end) else {
@@ -391,7 +366,7 @@ impl World {
 
     /// Tells the engine that time passed, and sees to it that this was of use.
     fn wake(&mut self) {
-        self.alarms = [None; 2];
+        self.alarms = Alarms::default();
         self.feed(Input::TimePassed);
         let due = self.engine.poll_timeout().active.filter(|deadline| deadline.at.0 <= self.now);
         match due {

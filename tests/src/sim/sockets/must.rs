@@ -83,4 +83,4 @@ pub const MEDLEY_MEETS: [&str; 8] = [
 
 /// What every long run of neighbours must meet.
 pub const NEIGHBOURS_MEET: [&str; 4] =
-    ["allowance: evicted with a share", "allowance: exceeded", "socket: ready", "told: 53200"];
+    ["allowance: evicted with a share", "allowance: exceeded", "socket: ready", "told: 53300"];

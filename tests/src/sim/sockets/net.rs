@@ -4,9 +4,10 @@
 use pierhead_engine::ids::StreamId;
 use pierhead_engine::io::{Input, Refusal, RefusalKind};
 
+use super::World;
 use super::events::Event;
 use super::stream::Life;
-use super::{Road, World};
+use crate::sim::ground::Road;
 use crate::sim::rng::Rng;
 
 /// The most bytes that travel together.

@@ -261,6 +261,11 @@ impl Plan {
         self.world == "medley"
     }
 
+    /// Whether a neighbour may hold all the memory there is.
+    pub(super) fn is_crowded(&self) -> bool {
+        self.world == "neighbours"
+    }
+
     /// Whether the tunnel holds back what was not granted.
     pub(super) fn holds_back(&self) -> bool {
         self.settings.ways != [Way::Cloudflared]

@@ -3,7 +3,8 @@
 
 use pierhead_engine::io::{Input, Output};
 
-use super::{Road, World};
+use super::World;
+use crate::sim::ground::{Road, short};
 
 kinds! {
     "event: "
@@ -75,12 +76,6 @@ impl World {
         "sim".clone_into(&mut self.db.user);
         "geheim".clone_into(&mut self.db.password);
     }
-}
-
-fn short(bytes: &[u8]) -> String {
-    const SHOWN: usize = 90;
-    let shown = bytes.get(..SHOWN).unwrap_or(bytes).escape_ascii();
-    format!("{} bytes \"{shown}\"", bytes.len())
 }
 
 /// One line of the trace.

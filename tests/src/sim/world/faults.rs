@@ -4,11 +4,12 @@ use bytes::Bytes;
 use pierhead_engine::ids::{ClientId, StreamId};
 use pierhead_engine::io::Input;
 
+use super::World;
 use super::events::Event;
 use super::net::PIECE_MAX;
 use super::stream::{Life, Stream};
-use super::{Road, World};
 use crate::sim::caller::Caller;
+use crate::sim::ground::Road;
 use crate::sim::server::Mischief;
 
 kinds! {
