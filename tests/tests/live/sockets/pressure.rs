@@ -146,7 +146,6 @@ fn an_idle_client_costs_little() {
         let held = async || {
             let heap = world.workerd.heap_collected("coordinator").await.unwrap();
             let status = world.status().await;
-            eprintln!("{heap:?}");
             (heap.sum(), status["wasm_memory_bytes"].as_u64().unwrap(), status)
         };
         let (heap_before, wasm_before, _) = held().await;
@@ -162,7 +161,7 @@ fn an_idle_client_costs_little() {
         let buffers = status["socket_buffer_bytes"].as_u64().unwrap();
         eprintln!("an idle socket: {heap} bytes of JavaScript's, {wasm} bytes of wasm memory");
         assert_eq!(status["sockets"], CLIENTS + 1);
-        assert_eq!(buffers, 4_000 * (CLIENTS as u64 + 1));
+        assert_eq!(buffers, 2_000 * (CLIENTS as u64 + 1));
         assert!(heap + wasm <= 8_000, "{heap} and {wasm} bytes");
     });
 }
