@@ -312,6 +312,21 @@ fn one_request_of_a_lease_can_be_aborted() {
 }
 
 #[test]
+fn a_lease_does_not_outlive_its_object() {
+    live(async {
+        let world = world_with_table(Setup::new().crash_control(), "lease_reset").await;
+        let open = [first("insert into lease_reset values (1)"), statement("select pg_sleep(5)")];
+        let (http, path) = (world.http("holder"), World::lease_path(&open, &[]));
+        let asked = tokio::spawn(async move { http.get(&path).await.unwrap().text() });
+        world.until_busy(1).await;
+        world.workerd.abort_all_objects().await.unwrap();
+        let told = asked.await.unwrap();
+        assert!(told.contains("error"), "{told}");
+        assert_eq!(world.app().value("select count(*) from lease_reset", &[]).await.unwrap(), "0");
+    });
+}
+
+#[test]
 fn options_that_are_none_are_refused_with_what_is_wrong() {
     live(async {
         let world = Setup::new().stays().start().await;
