@@ -125,10 +125,8 @@ class ByteStream {
     this.#client = client;
     this.#socket = socket;
     this.#reader = socket.readable.getReader({ mode: "byob" });
-    this.#reader.closed.catch(() => {});
     this.#buffer = new ReadBuffer(owner);
     this.#writer = socket.writable.getWriter();
-    this.#writer.closed.catch(() => {});
     this.over = new Promise((finish) => (this.#finish = finish));
     // Tells at once of a client that is gone, also while nothing is read.
     socket.closed.catch(() => this.drop());

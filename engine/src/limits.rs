@@ -256,8 +256,8 @@ pierhead_wire::limits! {
 
     "Sockets and leases":
 
-    /// Sockets at once. A thousand isolates that open ten each fit; at 2 kB each, so does the
-    /// memory.
+    /// Sockets at once. A thousand isolates that open ten each fit; so does the memory, at 7 kB for
+    /// each that is silent.
     #[unit = "sockets"]
     #[hit = "`53300`"]
     pub const SOCKETS_MAX: usize = 10_000;
@@ -267,8 +267,6 @@ pierhead_wire::limits! {
     #[hit = "`53300`"]
     pub const LEASES_MAX: usize = 10_000;
 
-    /// Requests of one lease that wait behind another of it: a program sends one after the other,
-    /// or a handful at once.
     /// Requests of one lease that wait behind another of it: a pipeline, not a queue of its own.
     #[unit = "requests"]
     #[hit = "`53300`"]

@@ -124,6 +124,8 @@ impl Engine {
     /// must be opened first.
     pub(super) fn greet(&mut self) {
         if self.parameters.is_none() {
+            // After a sleep only the agents know what the sessions that they hold are like.
+            self.links.list();
             self.fail_greeters();
             return;
         }

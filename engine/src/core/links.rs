@@ -1,5 +1,7 @@
 //! What agents do: links come and go, streams are offered, refused, lost.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use pierhead_wire::tunnel::{GoneReason, Offered, RefusedReason, StreamId as WireId};
 
@@ -119,6 +121,10 @@ impl Engine {
     /// Takes an offered session over, or lets its agent end it.
     fn consider(&mut self, link: LinkId, offered: &Offered, waits: bool) {
         let wire = offered.stream;
+        let portrait = Portrait::decode(offered.blob.0.clone(), &self.settings, self.fingerprint);
+        if let Some(portrait) = &portrait {
+            self.learn(portrait);
+        }
         if self.links.knows(link, wire) {
             return;
         }
@@ -134,9 +140,7 @@ impl Engine {
             self.resume(link, id, offered);
             return;
         }
-        let (settings, wanted) = (&self.settings, self.fingerprint);
         let alive = offered.idle_left_ms > 0 && offered.expires_in_ms > 0;
-        let portrait = Portrait::decode(offered.blob.0.clone(), settings, wanted);
         let Some(portrait) = portrait.filter(|_| alive) else { return self.decline(link, wire) };
         let idle_until = self.now + Millis(offered.idle_left_ms.into());
         let expires = self.now + Millis(offered.expires_in_ms.into());
@@ -148,6 +152,14 @@ impl Engine {
         session.cancel_key = portrait.cancel_key;
         let stream = session.stream;
         self.links.adopt(link, stream, (wire, offered.counters), false, true);
+    }
+
+    /// One session shows what all are like: nobody who starts up need wait for another to open.
+    fn learn(&mut self, portrait: &Portrait) {
+        if self.parameters.is_none() {
+            self.parameters = Some(Arc::new(portrait.parameters.clone()));
+            self.greet();
+        }
     }
 
     /// The session that was lost with its link and is offered again.
@@ -213,6 +225,7 @@ impl Engine {
         let Some(id) = self.session_of(stream) else { return };
         match Portrait::decode(blob, &self.settings, self.fingerprint) {
             Some(portrait) => {
+                self.learn(&portrait);
                 if let Some(session) = self.sessions.get_mut(&id) {
                     session.parameters = portrait.parameters;
                     session.cancel_key = portrait.cancel_key;

@@ -56,6 +56,8 @@ pub(crate) struct Links {
     raising: bool,
     /// Numbers of `wake` and `list`.
     numbers: u32,
+    /// Who was asked what it holds parked, and has not answered.
+    listing: Option<LinkId>,
     events: VecDeque<Event>,
     /// What must be done before what is flushed: ends of links.
     outputs: VecDeque<Output>,
@@ -85,6 +87,7 @@ impl Links {
             by_wire: Table::default(),
             raising: false,
             numbers: 0,
+            listing: None,
             events: VecDeque::new(),
             outputs: VecDeque::new(),
             traffic: Traffic::default(),
@@ -259,6 +262,18 @@ impl Links {
     }
 
     // ---- Looking ---------------------------------------------------------------------------------
+
+    /// Asks an agent what it holds parked: its offers describe sessions that this life has not seen.
+    pub(crate) fn list(&mut self) {
+        if self.listing.is_some_and(|asked| self.links.contains_key(&asked)) {
+            return;
+        }
+        let holder = self.streams.values().find(|stream| stream.is_parked()).map(|s| s.link);
+        let Some(link) = holder.and_then(|id| self.links.get_mut(&id)) else { return };
+        self.listing = holder;
+        self.numbers += 1;
+        link.outbox.frame(ListParked { number: self.numbers });
+    }
 
     /// The link on which a stream is to be opened: the one with the fewest, of those that take any.
     pub(crate) fn best(&self) -> Option<LinkId> {

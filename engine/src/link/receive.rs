@@ -134,6 +134,7 @@ impl Links {
         let keep = self.offers_kept;
         let Some(link) = self.links.get_mut(&id) else { return Ok(()) };
         let LinkPhase::Greeted { left } = link.phase() else {
+            self.listing = self.listing.filter(|&asked| asked != id);
             let streams = offer.streams.iter().map(own).collect();
             self.events.push_back(Event::Listed { link: id, streams });
             return Ok(());

@@ -122,6 +122,28 @@ fn after_hibernation_the_first_request_rides_with_the_adoption() {
 }
 
 #[test]
+fn after_hibernation_a_socket_is_greeted_as_the_agents_sessions_are() {
+    let (story, offered) = parked();
+    let mut story = story.sleeps_and_wakes(|_| {});
+    let (client, other) = (story.starts_up(), story.starts_up());
+    let heard = story.heard(1);
+    assert_eq!(kinds(&heard), ["wake", "list"], "once for both");
+    let (Frame::Wake(wake), Frame::ListParked(list)) = (&heard[0], &heard[1]) else {
+        unreachable!()
+    };
+    story.tells(1, &[Here { number: wake.number }.into()]);
+    story.offers(1, list.number, &[offered]);
+    for client in [client, other] {
+        let told = story.told(client);
+        assert!(told.windows(15).any(|w| w == b"server_version\0"), "{}", told.escape_ascii());
+        assert!(told.ends_with(b"Z\0\0\0\x05I"), "{}", told.escape_ascii());
+    }
+    assert_eq!((story.status().parked, kinds(&story.heard(1)).len()), (1, 0), "nothing is used");
+    let late = story.starts_up();
+    assert!(story.told(late).ends_with(b"Z\0\0\0\x05I"));
+}
+
+#[test]
 fn until_the_agent_shows_that_it_lives_only_that_is_heard() {
     let (story, offered) = parked();
     let mut story = story.sleeps_and_wakes(|_| {});

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use bytes::{Bytes, BytesMut};
 use pierhead_engine::ids::{ClientId, LinkId, StreamId};
 use pierhead_engine::time::Instant;
-use pierhead_engine::{Engine, Input, Output, Settings, Status, Way};
+use pierhead_engine::{Engine, Input, Output, Settings, Status, Terms, Way};
 use pierhead_wire::envelope::{AnswerReader, Options, Outcome, Record, Request, RequestId};
 use pierhead_wire::tunnel::{
     AgentLife, Amount, Blob, Counters, Data, Database, Frame, Frames, Hello, List, Mode, Name,
@@ -99,7 +99,8 @@ impl Story {
                 Output::OpenStream { stream, way } => self.opened.push((stream, way)),
                 Output::Answer { client, bytes }
                 | Output::BeginAnswer { client, bytes }
-                | Output::WriteAnswer { client, bytes, .. } => {
+                | Output::WriteAnswer { client, bytes, .. }
+                | Output::WriteSocket { client, bytes } => {
                     self.answers.push((client, bytes.concat()));
                 }
                 Output::Write { .. }
@@ -107,7 +108,6 @@ impl Story {
                 | Output::Grant { .. }
                 | Output::CloseStream { .. }
                 | Output::Probe { .. }
-                | Output::WriteSocket { .. }
                 | Output::GrantSocket { .. }
                 | Output::CloseSocket { .. }
                 | Output::Log(_) => {}
@@ -137,6 +137,23 @@ impl Story {
             lease: None,
         });
         client
+    }
+
+    /// A socket opens and starts up.
+    pub(crate) fn starts_up(&mut self) -> ClientId {
+        self.clients += 1;
+        let client = ClientId(self.clients);
+        self.happens(Input::SocketOpened { client, terms: Terms::default() });
+        let mut start = BytesMut::new();
+        frontend::startup_message([("user", "u"), ("database", "d")], &mut start).unwrap();
+        self.happens(Input::SocketData { client, bytes: start.freeze() });
+        client
+    }
+
+    /// Everything that a socket was told.
+    pub(crate) fn told(&self, client: ClientId) -> Vec<u8> {
+        let told = self.answers.iter().filter(|(c, _)| *c == client);
+        told.flat_map(|(_, bytes)| bytes.clone()).collect()
     }
 
     // ---- The agent -------------------------------------------------------------------------------

@@ -36,13 +36,16 @@ fn with_variables(worker: Worker, variables: &[(String, String)]) -> Worker {
     variables.iter().fold(worker, |worker, (name, value)| worker.text(name, value))
 }
 
-/// Fetches the status page of an object, which only a binding reaches.
+/// Fetches the status page of an object, which only a binding reaches, or calls a method by name.
 pub(super) fn peek() -> Worker {
     const SCRIPT: &str = r#"
 export default {
-  fetch(request, env) {
-    const name = new URL(request.url).searchParams.get("db");
-    return env.PIERHEAD.getByName(name).fetch("http://object/status");
+  async fetch(request, env) {
+    const asked = new URL(request.url).searchParams;
+    const object = env.PIERHEAD.getByName(asked.get("db"));
+    if (!asked.has("call")) return object.fetch("http://object/status");
+    const answer = await object[asked.get("call")]().catch(String);
+    return new Response(String(answer));
   },
 };
 "#;

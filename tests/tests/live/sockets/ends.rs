@@ -97,3 +97,32 @@ fn what_was_answered_before_an_error_of_ours_still_arrives() {
         assert_eq!(client.next(2).await, "E(57P05) end");
     });
 }
+
+#[test]
+fn an_object_sleeps_again_when_its_clients_have_left() {
+    live(async {
+        let world = Setup::new().agent().crash_control().stays().start().await;
+        world.until_links(1).await;
+        let mut client = world.raw().await;
+        assert_eq!(client.value("select 1").await, "1");
+        client.die();
+        until_sockets(&world, 0).await;
+        let at_rest =
+            |s: &serde_json::Value| s["parked"] != 0 && s["idle"] == 0 && s["opening"] == 0;
+        world.until_status("at rest", at_rest).await;
+        // Fails while anything holds the object.
+        world.workerd.hibernate_all_objects().await.unwrap();
+        assert_eq!(world.raw().await.value("select 2").await, "2");
+    });
+}
+
+#[test]
+fn nothing_else_of_the_object_can_be_called() {
+    live(async {
+        let world = Setup::new().start().await;
+        for method in ["tell", "status", "shell", "sockets", "calls", "nextClient", "fail", "die"] {
+            let answer = world.http("peek").get(&format!("/?db=main&call={method}")).await.unwrap();
+            assert!(answer.text().contains("does not implement"), "{method}: {}", answer.text());
+        }
+    });
+}

@@ -86,6 +86,20 @@ fn two_at_once_do_not_see_each_others_state() {
 }
 
 #[test]
+fn a_query_is_cancelled_by_its_clients_key() {
+    live(async {
+        let world = Setup::new().stays().start().await;
+        let (mut client, mut other) = (world.raw().await, world.raw().await);
+        client.send(&Say::new().query("select pg_sleep(600)")).await;
+        world.until_busy(1).await;
+        other.cancel().await;
+        client.cancel().await;
+        assert_eq!(client.until_ready().await, "T E(57014) Z(I)");
+        assert_eq!(other.value("select 'not hit'").await, "not hit");
+    });
+}
+
+#[test]
 fn a_database_that_is_not_configured_is_an_error_that_says_so() {
     live(async {
         let world = Setup::new().url("mysql://app@db/app").stays().start().await;
