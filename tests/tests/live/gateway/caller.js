@@ -1,6 +1,6 @@
 // A Worker that is bound to the gateway, and answers with what it heard: the names of what was
 // answered, or the error.
-const PATH = { "/rpc": rpc, "/lease": lease, "/connect": overStream, "/socket": overWebSocket };
+const PATH = { "/rpc": rpc, "/size": size, "/lease": lease, "/connect": overStream, "/socket": overWebSocket };
 
 export default {
   async fetch(request, env) {
@@ -45,8 +45,17 @@ function printable(bytes) {
 }
 
 async function rpc(gateway, parameters) {
+  return printable(await answered(gateway, parameters));
+}
+
+async function size(gateway, parameters) {
+  return String((await answered(gateway, parameters)).length);
+}
+
+/** The whole answer, which is a stream if it is large. */
+async function answered(gateway, parameters) {
   const answer = await gateway.database(parameters.get("db")).exchange(envelope(parameters.get("sql")), () => {});
-  return printable(answer);
+  return answer instanceof Uint8Array ? answer : new Uint8Array(await new Response(answer).arrayBuffer());
 }
 
 async function lease(gateway, parameters) {

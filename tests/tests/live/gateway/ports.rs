@@ -2,12 +2,14 @@
 
 use std::pin::pin;
 use std::process::Stdio;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use futures_util::{SinkExt as _, StreamExt as _};
+use futures_util::SinkExt as _;
 
 use super::{command, complaint, config, connect, printed, psql, run};
+use crate::native::raw::Raw;
+use crate::native::say::Say;
 use crate::world::{PATIENCE, Setup, live};
 
 #[test]
@@ -117,25 +119,52 @@ fn psql_is_interrupted_at_its_prompt() {
     });
 }
 
+/// Bytes that may be on their way to one reader: a window of its stream, doubled.
+const UNTAKEN_MAX: u64 = 4 * 1024 * 1024;
+const ROWS: usize = 60_000;
+
 #[test]
-fn results_are_held_back_for_a_client_that_does_not_read_and_arrive_whole() {
+fn a_result_is_held_back_for_a_client_that_does_not_read_and_arrives_whole() {
     live(async {
         let world = Setup::new().direct("off").keys("pool_size=1").gateway_ports().start().await;
         let ports = world.workerd.gateway_ports().unwrap();
-        let client = connect(&config(ports.transaction)).await.unwrap();
-        let rows = "copy (select repeat('x', 1000) from generate_series(1, 50000)) to stdout";
-        let mut copy = pin!(client.copy_out(rows).await.unwrap());
-        // The first rows are there; nobody reads.
-        tokio::time::sleep(Duration::from_secs(1)).await;
-        let status = world.status().await;
-        let held = status["answer_bytes"].as_u64().unwrap();
-        assert!(held < 8 * 1024 * 1024, "{held} bytes are held");
-        let mut bytes = 0;
-        while let Some(chunk) = copy.next().await {
-            bytes += chunk.unwrap().len();
+        let names = [("user", "scram_user"), ("database", "main")];
+        let mut slow = Raw::connect_with(ports.transaction, &names).await.unwrap();
+        let sql = format!("select repeat('x', 1000) from generate_series(1, {ROWS})");
+        slow.send(&Say::new().query(&sql)).await;
+        // The database itself waits until somebody reads.
+        let waits = "select count(*) from pg_stat_activity where application_name = $1 \
+                     and wait_event = 'ClientWrite'";
+        let control = world.postgres.control().await.unwrap();
+        let deadline = Instant::now() + PATIENCE;
+        let held_back = async || {
+            control.query_one(waits, &[&world.application]).await.unwrap().get::<_, i64>(0) == 1
+        };
+        while !held_back().await {
+            assert!(Instant::now() < deadline, "the database was never held back");
+            tokio::time::sleep(Duration::from_millis(20)).await;
         }
-        assert_eq!(bytes, 50_000 * 1_001);
-        // And as much the other way.
+        let held = world.status().await["answer_bytes"].as_u64().unwrap();
+        assert!(held <= UNTAKEN_MAX, "{held} bytes are held");
+        let mut rows = 0;
+        let end = loop {
+            let (tag, body) = slow.message().await.unwrap();
+            match tag {
+                b'D' => rows += usize::from(body.len() == 1_006),
+                b'T' | b'C' => {}
+                tag => break tag,
+            }
+        };
+        assert_eq!((rows, end), (ROWS, b'Z'));
+    });
+}
+
+#[test]
+fn a_client_that_sends_faster_than_the_database_takes_loses_nothing() {
+    live(async {
+        let world = Setup::new().gateway_ports().start().await;
+        let ports = world.workerd.gateway_ports().unwrap();
+        let client = connect(&config(ports.session)).await.unwrap();
         client.batch_execute("create temporary table t (x text)").await.unwrap();
         let mut sink = pin!(client.copy_in("copy t from stdin").await.unwrap());
         let line = Bytes::from([vec![b'y'; 999], vec![b'\n']].concat());
@@ -143,5 +172,28 @@ fn results_are_held_back_for_a_client_that_does_not_read_and_arrive_whole() {
             sink.send(line.clone()).await.unwrap();
         }
         assert_eq!(sink.as_mut().finish().await.unwrap(), 20_000);
+        let whole = "select count(*) from t where x = repeat('y', 999)";
+        assert_eq!(client.query_one(whole, &[]).await.unwrap().get::<_, i64>(0), 20_000);
+    });
+}
+
+#[test]
+fn a_client_that_is_gone_leaves_nothing_behind() {
+    live(async {
+        let world = Setup::new().keys("pool_size=1").gateway_ports().start().await;
+        let ports = world.workerd.gateway_ports().unwrap();
+        for address in [ports.transaction, ports.session] {
+            let names = [("user", "scram_user"), ("database", "main")];
+            let mut raw = Raw::connect_with(address, &names).await.unwrap();
+            raw.query("begin").await;
+            raw.send(&Say::new().query("select pg_sleep(60)")).await;
+            world.until_busy(1).await;
+            drop(raw);
+            world.until_busy(0).await;
+            let gone = world.until_status("let go", |status| status["sockets"] == 0).await;
+            assert_eq!(gone["pinned"], 0, "{gone}");
+            let next = connect(&config(address)).await.unwrap();
+            next.batch_execute("select 1").await.unwrap();
+        }
     });
 }

@@ -42,6 +42,28 @@ fn a_binding_for_one_database_has_it_in_every_way_and_no_other() {
 }
 
 #[test]
+fn long_and_large_answers_come_through_the_gateway() {
+    live(async {
+        let world = Setup::new().gateway_caller("shop", json!({})).start().await;
+        // Longer than its caller is left alone: it is asked whether it still lives.
+        let parameters = [("db", "main"), ("sql", "select pg_sleep(5), 77")];
+        let heard = asks(&world, "shop", "/rpc", &parameters).await;
+        assert!(heard.contains("77") && heard.contains("SELECT 1"), "{heard}");
+        let rows = "select repeat('x', 1000) from generate_series(1, 5000)";
+        let heard = asks(&world, "shop", "/size", &[("db", "main"), ("sql", rows)]).await;
+        assert!(heard.parse::<usize>().is_ok_and(|bytes| bytes > 5_000_000), "{heard}");
+        // A lease that its caller lets go of in the middle is rolled back.
+        let parameters = [("db", "main"), ("sql", "begin"), ("sql", "create table never (n int)")];
+        let heard = asks(&world, "shop", "/lease", &parameters).await;
+        assert!(heard.contains("CREATE TABLE"), "{heard}");
+        world.until_status("let go", |status| status["leases"] == 0 && status["leased"] == 0).await;
+        let parameters = [("db", "main"), ("sql", "select to_regclass('never') is null as gone")];
+        let heard = asks(&world, "shop", "/rpc", &parameters).await;
+        assert!(heard.contains(" t"), "{heard}");
+    });
+}
+
+#[test]
 fn a_role_is_a_database_role_that_the_client_cannot_leave() {
     live(async {
         let props = json!({ "databases": ["main"], "role": "reader" });

@@ -35,7 +35,9 @@ impl Raw {
         parameters: &[(&str, &str)],
     ) -> Result<Self, String> {
         let mut start = BytesMut::new();
-        let parameters = [("database", DATABASE)].into_iter().chain(parameters.iter().copied());
+        let named = parameters.iter().any(|(name, _)| *name == "database");
+        let usual = [("database", DATABASE)].into_iter().filter(|_| !named);
+        let parameters = usual.chain(parameters.iter().copied());
         postgres_protocol::message::frontend::startup_message(parameters, &mut start).unwrap();
         let mut raw = Self {
             socket: TcpStream::connect(address).await.unwrap(),
