@@ -15,8 +15,12 @@
 mod compare;
 #[path = "drivers/corpus/mod.rs"]
 mod corpus;
+#[path = "drivers/java.rs"]
+mod java;
 #[path = "drivers/node.rs"]
 mod node;
+#[path = "drivers/page.rs"]
+mod page;
 #[path = "drivers/program.rs"]
 mod program;
 #[path = "drivers/psql.rs"]

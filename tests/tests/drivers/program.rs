@@ -12,7 +12,7 @@ use pierhead_tests::process::Guarded;
 use crate::target::{Place, USER};
 
 /// How long a program may run, in front of whatever.
-const LIMIT: Duration = Duration::from_secs(300);
+const LIMIT: Duration = Duration::from_secs(600);
 /// Time between signs of life.
 const TICK: Duration = Duration::from_secs(15);
 

@@ -4,7 +4,7 @@
 
 mod paths;
 mod show;
-mod statements;
+pub(crate) mod statements;
 
 use std::collections::BTreeMap;
 
@@ -59,6 +59,16 @@ fn statements_over_a_socket_in_transaction_mode() {
 #[test]
 fn statements_over_a_socket_in_session_mode() {
     is_alike("session", Target::Native, Mode::Session, Path::Socket);
+}
+
+#[test]
+fn statements_through_workerd_in_transaction_mode() {
+    is_alike("transaction", Target::Workerd, Mode::Transaction, Path::Socket);
+}
+
+#[test]
+fn statements_through_workerd_in_session_mode() {
+    is_alike("session", Target::Workerd, Mode::Session, Path::Socket);
 }
 
 #[test]

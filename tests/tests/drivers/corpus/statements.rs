@@ -37,6 +37,17 @@ impl Statement {
     }
 }
 
+impl Mark {
+    /// In words.
+    pub(crate) fn form(&self) -> &'static str {
+        match self.form {
+            None => "both",
+            Some(Form::Text) => "simple query",
+            Some(Form::Binary) => "extended, binary",
+        }
+    }
+}
+
 /// All statements of the file: paragraphs, with what is said about one in comments ahead of it. Those
 /// between `-- together` and `-- apart` share an exchange.
 pub(crate) fn statements() -> Vec<Statement> {
