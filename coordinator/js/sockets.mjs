@@ -109,11 +109,13 @@ class ByteStream {
   #owner;
   #client;
   #socket;
+  #reader;
+  #buffer;
+  #reading = false;
+  #granted = 0;
   #writer;
   #writes = [];
   #writing = null;
-  #granted = 0;
-  #wakeReader = () => {};
   #closing = false;
   #lingering = null;
   #ended = false;
@@ -122,13 +124,14 @@ class ByteStream {
     this.#owner = owner;
     this.#client = client;
     this.#socket = socket;
+    this.#reader = socket.readable.getReader({ mode: "byob" });
+    this.#reader.closed.catch(() => {});
+    this.#buffer = new ReadBuffer(owner);
     this.#writer = socket.writable.getWriter();
     this.#writer.closed.catch(() => {});
     this.over = new Promise((finish) => (this.#finish = finish));
     // Tells at once of a client that is gone, also while nothing is read.
     socket.closed.catch(() => this.drop());
-    // After this constructor has returned: the core does not know the client before.
-    queueMicrotask(() => this.#read().catch(() => this.drop()));
   }
 
   write(bytes) {
@@ -138,7 +141,7 @@ class ByteStream {
 
   grant(bytes) {
     this.#granted += bytes;
-    this.#wakeReader();
+    this.#read();
   }
 
   /** Ends the stream when the client has taken what was written, or takes too long to. */
@@ -148,7 +151,7 @@ class ByteStream {
     const written = this.#writing ?? Promise.resolve();
     written.then(() => this.#writer.close()).then(() => this.drop(), () => this.drop());
     // Whoever waits for its own writes to be read would never get to reading.
-    this.#wakeReader();
+    this.#read();
   }
 
   /** Ends the stream as it is. */
@@ -157,35 +160,35 @@ class ByteStream {
     this.#ended = true;
     clearTimeout(this.#lingering);
     this.#writes = [];
-    this.#wakeReader();
+    this.#buffer.release();
     this.#socket.close().catch(() => {});
     this.#owner.gone(this.#client);
     this.#finish();
   }
 
-  /** Reads what is granted; what comes while the stream is closed is thrown away. */
-  async #read() {
-    const reader = this.#socket.readable.getReader({ mode: "byob" });
-    const buffer = new ReadBuffer(this.#owner);
-    try {
-      while (!this.#ended) {
-        if (this.#granted <= 0 && !this.#closing) {
-          buffer.release();
-          await new Promise((wake) => (this.#wakeReader = wake));
-          continue;
-        }
-        const { value, done } = await reader.read(buffer.view(this.#closing ? Infinity : this.#granted));
-        // Who says no more has left, whatever it may still want to hear.
-        if (done && !this.#closing) this.drop();
-        if (done) return;
-        buffer.took(value);
-        if (this.#closing || this.#ended) continue;
-        this.#granted -= value.length;
-        this.#owner.data(this.#client, value);
-      }
-    } finally {
-      buffer.release();
+  /**
+   * Reads what is granted; what comes while the stream is closed is thrown away. Not a loop of an
+   * async function: that would keep the last piece in memory while it waits for the next.
+   */
+  #read() {
+    if (this.#ended || this.#reading) return;
+    if (this.#granted <= 0 && !this.#closing) return this.#buffer.release();
+    this.#reading = true;
+    const view = this.#buffer.view(this.#closing ? Infinity : this.#granted);
+    this.#reader.read(view).then(({ value, done }) => this.#came(value, done), () => this.drop());
+  }
+
+  #came(value, done) {
+    this.#reading = false;
+    if (this.#ended) return;
+    // Who says no more has left, whatever it may still want to hear; unless it was told the end.
+    if (done) return this.#closing ? undefined : this.drop();
+    this.#buffer.took(value);
+    if (!this.#closing) {
+      this.#granted -= value.length;
+      this.#owner.data(this.#client, value);
     }
+    this.#read();
   }
 
   async #drain() {
@@ -207,7 +210,6 @@ class ReadBuffer {
   #buffer = null;
   /** Bytes of the buffer, also while the platform has it. */
   #size = 0;
-  #wanted = 0;
   #wantsMore = false;
 
   constructor(owner) {
@@ -218,14 +220,13 @@ class ReadBuffer {
     const { SOCKET_READ_IDLE, SOCKET_READ_BUSY } = this.#owner.limits;
     if (this.#wantsMore && most > SOCKET_READ_IDLE) this.#resize(SOCKET_READ_BUSY);
     if (this.#buffer === null) this.#resize(SOCKET_READ_IDLE);
-    this.#wanted = Math.min(this.#size, most);
-    return new Uint8Array(this.#buffer, 0, this.#wanted);
+    return new Uint8Array(this.#buffer, 0, Math.min(this.#size, most));
   }
 
-  /** A read that filled what there was is followed by a larger one. */
+  /** Only a read that filled the buffer is followed by a large one: a message may end where a grant does. */
   took(value) {
     this.#buffer = value.buffer;
-    this.#wantsMore = value.length === this.#wanted;
+    this.#wantsMore = value.length === this.#size;
     if (!this.#wantsMore && this.#size > this.#owner.limits.SOCKET_READ_IDLE) this.release();
   }
 

@@ -35,10 +35,14 @@ mod errors;
 mod examples;
 #[path = "live/faults.rs"]
 mod faults;
+#[path = "live/gateway/mod.rs"]
+mod gateway;
 #[path = "live/harness.rs"]
 mod harness;
 #[path = "live/large.rs"]
 mod large;
+#[path = "live/leases.rs"]
+mod leases;
 #[path = "live/load.rs"]
 mod load;
 #[path = "live/native/mod.rs"]
@@ -49,12 +53,16 @@ mod programs;
 mod round_trip;
 #[path = "live/scripted_server/mod.rs"]
 mod scripted_server;
+#[path = "live/sockets/mod.rs"]
+mod sockets;
 #[path = "live/state.rs"]
 mod state;
 #[path = "live/tunnel.rs"]
 mod tunnel;
 #[path = "live/types.rs"]
 mod types;
+#[path = "live/typescript.rs"]
+mod typescript;
 #[path = "live/workers.rs"]
 mod workers;
 #[path = "live/world.rs"]

@@ -3,10 +3,14 @@
 
 mod cancel;
 mod found;
+mod inside;
 mod leases;
+mod login;
+mod neighbours;
 mod start_up;
 mod state;
 mod statements;
 mod story;
+mod terms;
 mod times;
 mod turns;

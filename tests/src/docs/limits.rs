@@ -49,6 +49,8 @@ pub(super) fn page() -> String {
     }
     page += COORDINATOR;
     tables(&mut page, pierhead_engine::limits::ALL);
+    page += "\nAround the engine, in the object itself:\n";
+    tables(&mut page, super::coordinator::ALL);
     page += WIRE;
     tables(&mut page, pierhead_wire::limits::ALL);
     page += AGENT;

@@ -1,5 +1,9 @@
 //! What the documents say, held against what is built.
 
+/// The file itself: the crate around it is for Workers, and large.
+#[path = "../../../coordinator/src/limits.rs"]
+mod coordinator;
+mod hints;
 mod limits;
 mod states;
 

@@ -4,7 +4,9 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, bail};
+use serde_json::Value;
 
+use super::gateway::Port;
 use super::{COMPATIBILITY_DATE, control};
 
 /// A Worker to run. Its name is that of its service and of its HTTP socket.
@@ -15,6 +17,8 @@ pub struct Worker {
     flags: Vec<String>,
     bindings: Vec<(String, Binding)>,
     classes: Vec<String>,
+    /// Also listens for TCP connections.
+    tcp: bool,
     /// The main module, around `index.js`.
     around: Option<String>,
 }
@@ -31,6 +35,7 @@ enum Binding {
     Text(String),
     Namespace { class: String, worker: String },
     Service { worker: String },
+    Gateway { worker: String, props: Value },
 }
 
 impl Worker {
@@ -46,12 +51,19 @@ impl Worker {
 
     fn new(name: &str, modules: Modules) -> Self {
         let (flags, bindings, classes) = (Vec::new(), Vec::new(), Vec::new());
-        Self { name: name.into(), modules, flags, bindings, classes, around: None }
+        Self { name: name.into(), modules, flags, bindings, classes, tcp: false, around: None }
     }
 
     /// Puts a module around the Worker: it may import `./index.js` and is what runs.
     pub fn around(mut self, script: &str) -> Self {
         self.around = Some(script.into());
+        self
+    }
+
+    /// Listens for TCP connections too, each of which the Worker's `connect` handler gets; see
+    /// [`super::Workerd::tcp_addr`].
+    pub fn tcp(mut self) -> Self {
+        self.tcp = true;
         self
     }
 
@@ -82,6 +94,11 @@ impl Worker {
     /// Binds another Worker.
     pub fn service(self, binding: &str, worker: &str) -> Self {
         self.bind(binding, Binding::Service { worker: worker.into() })
+    }
+
+    /// Binds the gateway of a Worker, with these props.
+    pub fn gateway(self, binding: &str, worker: &str, props: Value) -> Self {
+        self.bind(binding, Binding::Gateway { worker: worker.into(), props })
     }
 
     fn bind(mut self, name: &str, binding: Binding) -> Self {
@@ -145,6 +162,9 @@ impl Binding {
         match self {
             Self::Text(value) => format!("(name = {name}, text = {})", text(value)),
             Self::Service { worker } => format!("(name = {name}, service = {})", text(worker)),
+            Self::Gateway { worker, props } => {
+                format!("(name = {name}, service = {})", gateway(worker, props))
+            }
             Self::Namespace { class, worker } => {
                 let (class, worker) = (text(class), text(worker));
                 let designator = format!("(className = {class}, serviceName = {worker})");
@@ -159,6 +179,7 @@ impl Binding {
 pub struct WorkerdConfig {
     workers: Vec<Worker>,
     trusted: Vec<String>,
+    pub(super) ports: Vec<Port>,
     pub(super) with_inspector: bool,
     pub(super) with_control: bool,
 }
@@ -193,9 +214,12 @@ impl WorkerdConfig {
         self
     }
 
-    /// Names of all Workers, which are those of the sockets.
+    /// Names of all sockets: those of the Workers, and those for TCP.
     pub(super) fn sockets(&self) -> Vec<String> {
         let own = self.workers.iter().map(|worker| worker.name.clone());
+        let tcp = self.workers.iter().filter(|worker| worker.tcp);
+        let own = own.chain(tcp.map(|worker| tcp_socket(&worker.name)));
+        let own = own.chain(self.ports.iter().map(|port| port.name.clone()));
         own.chain(self.with_control.then(|| control::NAME.to_owned())).collect()
     }
 
@@ -216,7 +240,19 @@ impl WorkerdConfig {
             sockets.push(format!(
                 "(name = {name}, address = \"127.0.0.1:0\", http = (), service = {name})"
             ));
+            if worker.tcp {
+                let socket = text(&tcp_socket(&worker.name));
+                sockets.push(format!(
+                    "(name = {socket}, address = \"127.0.0.1:0\", tcp = (), service = {name})"
+                ));
+            }
             definitions.push_str(&worker.write(directory, index)?);
+        }
+        for Port { name, worker, props } in &self.ports {
+            let (name, service) = (text(name), gateway(worker, props));
+            sockets.push(format!(
+                "(name = {name}, address = \"127.0.0.1:0\", tcp = (), service = {service})"
+            ));
         }
         services.push(format!("(name = \"disk\", disk = (path = {disk}, writable = true))"));
         services.push(format!("(name = \"internet\", network = {})", self.network()));
@@ -252,6 +288,17 @@ impl WorkerdConfig {
         );
         format!("(allow = [\"public\", \"private\"], tlsOptions = {tls})")
     }
+}
+
+/// The entrypoint `Gateway` of a Worker, as a service.
+fn gateway(worker: &str, props: &Value) -> String {
+    let (worker, props) = (text(worker), text(&props.to_string()));
+    format!("(name = {worker}, entrypoint = \"Gateway\", props = (json = {props}))")
+}
+
+/// The name of a Worker's socket for TCP.
+pub(super) fn tcp_socket(worker: &str) -> String {
+    format!("{worker}-tcp")
 }
 
 /// Copies `index.js` and all `*.wasm`; returns the names of the latter.

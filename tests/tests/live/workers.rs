@@ -2,6 +2,8 @@
 
 use pierhead_tests::workerd::{Worker, built};
 
+use serde_json::Value;
+
 use crate::agent::scene::COUNTS_BIRTHS;
 
 pub(super) fn coordinator(variables: &[(String, String)]) -> Worker {
@@ -16,6 +18,16 @@ pub(super) fn coordinator(variables: &[(String, String)]) -> Worker {
 pub(super) fn app() -> Worker {
     let worker = Worker::from_directory("app", built("app").unwrap());
     worker.namespace("PIERHEAD", "Pierhead", "coordinator")
+}
+
+/// The Worker on the npm package (`worker-client/js/test/worker`).
+pub(super) fn typescript() -> Worker {
+    let worker = Worker::from_directory("typescript", built("typescript").unwrap());
+    worker.namespace("PIERHEAD", "Pierhead", "coordinator").gateway(
+        "GATEWAY",
+        "coordinator",
+        serde_json::json!({}),
+    )
 }
 
 pub(super) fn bound() -> Worker {
@@ -80,4 +92,82 @@ export default { fetch: (request, env) => env.SELF.getByName("main").fetch(reque
     Worker::from_script("silent", SCRIPT)
         .durable_object("Pierhead")
         .namespace("SELF", "Pierhead", "silent")
+}
+
+/// A Worker that is bound to the gateway: `/rpc?db=main` asks for a value in one request, `/lease`
+/// in a lease of two, `/socket` opens a WebSocket there.
+pub(super) fn gateway_caller(name: &str, props: Value) -> Worker {
+    Worker::from_script(name, CALLER).gateway("GATEWAY", "coordinator", props)
+}
+
+const CALLER: &str = include_str!("gateway/caller.js");
+
+/// Passes the bytes of TCP connections, and WebSockets, on to the object, as they come.
+pub(super) fn wire() -> Worker {
+    const SCRIPT: &str = r#"
+export default {
+  async connect(socket, env) {
+    const far = env.PIERHEAD.getByName("main").connect("pierhead:5432");
+    await Promise.allSettled([socket.readable.pipeTo(far.writable), far.readable.pipeTo(socket.writable)]);
+  },
+  fetch(request, env) {
+    const { pathname, searchParams } = new URL(request.url);
+    if (pathname !== "/socket") return new Response("ready");
+    const object = env.PIERHEAD.getByName(searchParams.get("db") ?? "main");
+    return object.fetch(new Request("https://pierhead/socket", request));
+  },
+};
+"#;
+    let worker = Worker::from_script("wire", SCRIPT).tcp();
+    worker.namespace("PIERHEAD", "Pierhead", "coordinator")
+}
+
+/// Runs envelopes through a lease, and then does with it what the story wants: returns, throws,
+/// disposes of it, or holds it until its own caller goes away.
+pub(super) fn holder() -> Worker {
+    const SCRIPT: &str = r#"
+const decode = (text) => Uint8Array.from(atob(text), (character) => character.charCodeAt(0));
+const encode = (bytes) => btoa(String.fromCharCode(...bytes));
+async function ask(target, request) {
+  const answer = await target.exchange(decode(request), () => {});
+  if (answer instanceof Uint8Array) return encode(answer);
+  return encode(new Uint8Array(await new Response(answer).arrayBuffer()));
+}
+export default {
+  async fetch(request, env) {
+    const asked = new URL(request.url).searchParams;
+    const object = env.PIERHEAD.getByName("main");
+    const options = asked.has("options") ? decode(asked.get("options")) : undefined;
+    const lease = object.begin(options);
+    const answers = [];
+    try {
+      if (asked.has("pipelined")) {
+        answers.push(...await Promise.all(asked.getAll("r").map((r) => ask(lease, r))));
+      } else {
+        for (const r of asked.getAll("r")) answers.push(await ask(lease, r));
+      }
+      switch (asked.get("then")) {
+        case "hold": await scheduler.wait(600_000); break;
+        case "abort": {
+          const call = ask(lease, asked.get("slow"));
+          await scheduler.wait(Number(asked.get("after")));
+          await lease.abort(decode(asked.get("slow")).slice(5, 21));
+          answers.push(await call);
+          break;
+        }
+        case "dispose":
+          lease[Symbol.dispose]();
+          answers.push(await ask(object, asked.get("alone")));
+          break;
+      }
+    } catch (error) {
+      return Response.json({ error: String(error) });
+    }
+    if (asked.get("then") === "throw") throw new Error("as the story wants it");
+    return Response.json({ answers });
+  },
+};
+"#;
+    let worker = Worker::from_script("holder", SCRIPT);
+    worker.namespace("PIERHEAD", "Pierhead", "coordinator")
 }
