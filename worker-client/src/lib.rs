@@ -30,6 +30,15 @@
 //! Every call has a deadline, 30 seconds unless given, that holds also when the coordinator never
 //! answers. A call that is dropped is aborted.
 //!
+//! # More than one call
+//!
+//! | for | there is |
+//! |---|---|
+//! | statements that depend on each other | [`begin`](Database::begin), a [`Transaction`] over several trips, with savepoints |
+//! | whom a query is for, in row-level security | [`with_settings`](Database::with_settings), [`require_settings`](Database::require_settings) |
+//! | many rows at once | [`copy_in`](Database::copy_in), [`copy_out`](Database::copy_out) |
+//! | a driver that speaks PostgreSQL's protocol | [`connect`](Database::connect), a socket |
+//!
 //! # Types
 //!
 //! | PostgreSQL | Rust |

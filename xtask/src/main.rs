@@ -33,6 +33,7 @@ cargo xtask <command>
   setup                  install whatever is missing (quick when nothing is)
   build [--dev]          build the coordinator Worker (the build command of wrangler.toml)
   build --all [--dev]    build every Worker that the demo and the tests run
+  build NAME… [--dev]    build these of them: app, bound, guide, sea-orm, …
   test [--fast] [-- F]   set up, build, format, clippy, unit, simulation, wrangler, drivers, live tests;
                          --fast: only what needs no Worker; F: run only tests whose name contains F
   test --drivers [-- F]  only the driver matrix: other people's drivers and tools on a port
@@ -110,11 +111,12 @@ fn env(args: &[String]) -> Result<ExitCode> {
 }
 
 fn build(args: &[String]) -> Result<ExitCode> {
-    let (mut all, mut profile) = (false, Profile::Release);
+    let (mut all, mut profile, mut names) = (false, Profile::Release, Vec::new());
     for arg in args {
         match arg.as_str() {
             "--all" => all = true,
             "--dev" => profile = Profile::Dev,
+            name if !name.starts_with('-') => names.push(name),
             other => bail!("unknown flag `{other}` of build; it has --all and --dev"),
         }
     }
@@ -122,8 +124,10 @@ fn build(args: &[String]) -> Result<ExitCode> {
     let tools = setup::run(&layout, Scope::Build)?;
     if all {
         workers::build_all(&layout, &tools, profile)?;
-    } else {
+    } else if names.is_empty() {
         workers::build_coordinator(&layout, &tools, profile)?;
+    } else {
+        workers::build_named(&layout, &tools, profile, &names)?;
     }
     Ok(ExitCode::SUCCESS)
 }

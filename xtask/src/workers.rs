@@ -86,6 +86,24 @@ pub(crate) fn build_all(layout: &Layout, tools: &Tools, profile: Profile) -> Res
     build(layout, tools, profile, &WORKERS)
 }
 
+/// Builds some of them.
+pub(crate) fn build_named(
+    layout: &Layout,
+    tools: &Tools,
+    profile: Profile,
+    names: &[&str],
+) -> Result<()> {
+    for name in names {
+        let known: Vec<_> = WORKERS.into_iter().filter(|worker| worker.name == *name).collect();
+        if known.is_empty() {
+            let all: Vec<_> = WORKERS.iter().map(|worker| worker.name).collect();
+            bail!("there is no Worker `{name}`; there are {}", all.join(", "));
+        }
+        build(layout, tools, profile, &known)?;
+    }
+    Ok(())
+}
+
 /// Directory of the coordinator's crate, where worker-build leaves its output.
 pub(crate) fn coordinator_build(layout: &Layout) -> PathBuf {
     layout.root.join("coordinator/build")

@@ -57,7 +57,8 @@ async fn tells_the_guide(world: &World, worker: &str) {
 #[test]
 fn the_guides_worker_runs_with_its_own_coordinator_and_with_a_bound_one() {
     live(async {
-        let world = Setup::new().own_postgres(PostgresConfig::default()).guide().start().await;
+        let setup = Setup::new().keys("pool_size=1").own_postgres(PostgresConfig::default());
+        let world = setup.guide().start().await;
         world.postgres.run(NOTES).await.unwrap();
         for worker in ["guide", "guide-bound"] {
             tells_the_guide(&world, worker).await;
