@@ -269,11 +269,12 @@ impl PierheadCore {
         self.with_driver(Driver::alarm_fired);
     }
 
-    /// Counters as JSON, without secrets.
+    /// Counters, and who uses the pool for what, as JSON without secrets.
     pub fn status(&self) -> JsString {
         match &*self.state.borrow() {
             State::Running(driver) => {
-                status::running(&driver.status(), allowance::of_the_isolate().held()).into()
+                let held = allowance::of_the_isolate().held();
+                status::running(&driver.status(), &driver.usage(), held).into()
             }
             State::Misconfigured { problem } => status::misconfigured(problem).into(),
             State::Lost => "{}".into(),

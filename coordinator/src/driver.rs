@@ -1,5 +1,6 @@
 //! One input, full drain, then sleep: everything the engine says is done by the host, one to one.
 
+use pierhead_engine::accounts::Usage;
 use pierhead_engine::io::{Event, Input, Level, Output};
 use pierhead_engine::time::Instant;
 use pierhead_engine::{Engine, Status};
@@ -54,6 +55,10 @@ impl<H: Host> Driver<H> {
 
     pub(crate) fn status(&self) -> Status {
         self.engine.status()
+    }
+
+    pub(crate) fn usage(&self) -> Usage<'_> {
+        self.engine.usage()
     }
 
     /// The platform's clock may be set back; the engine's may not.

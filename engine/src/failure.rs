@@ -15,6 +15,8 @@ pub(crate) struct ConnectFailure {
     pub(crate) blame: Blame,
     /// True if trying again soon is pointless: somebody must change something first.
     pub(crate) lasting: bool,
+    /// True if the database said nothing: it, or the way to it, may be down.
+    pub(crate) unreachable: bool,
     pub(crate) message: String,
     pub(crate) hint: String,
 }
@@ -26,6 +28,7 @@ impl ConnectFailure {
             sqlstate,
             blame: Blame::Database,
             lasting: true,
+            unreachable: false,
             message: message.into(),
             hint: hint.into(),
         }
@@ -43,6 +46,7 @@ impl ConnectFailure {
             sqlstate,
             blame: Blame::Database,
             lasting,
+            unreachable: false,
             message: format!(
                 "the database refused the session: {} ({})",
                 fields.message, fields.code
@@ -71,6 +75,7 @@ impl ConnectFailure {
             sqlstate: SqlState::CANNOT_CONNECT,
             blame: Blame::Tunnel,
             lasting,
+            unreachable: !lasting,
             message: format!("{message}: {}", refusal.detail),
             hint: hint.into(),
         }
@@ -82,8 +87,9 @@ impl ConnectFailure {
             sqlstate: SqlState::CANNOT_CONNECT,
             blame: Blame::Tunnel,
             lasting: false,
+            unreachable: true,
             message: format!("the stream ended while a session was being opened: {detail}"),
-            hint: "check that the database is up, and that tls= is what it expects".into(),
+            hint: "check that the database is up, and that tls= in PIERHEAD_DB_<NAME> is what it expects".into(),
         }
     }
 
@@ -93,8 +99,10 @@ impl ConnectFailure {
             sqlstate: SqlState::CANNOT_CONNECT,
             blame: Blame::Tunnel,
             lasting: false,
+            unreachable: true,
             message: format!("opening a session took longer than {} ms", after.0),
-            hint: "check the way to the database, or raise connect_timeout".into(),
+            hint: "check the way to the database, or raise connect_timeout= in PIERHEAD_DB_<NAME>"
+                .into(),
         }
     }
 }
@@ -108,9 +116,11 @@ fn verdict_of_startup(code: &str) -> (bool, &'static str) {
         "42501" => (true, "GRANT CONNECT ON DATABASE to the user in PIERHEAD_DB_<NAME>"),
         "55000" => (true, "check that the database allows connections (pg_database)"),
         "0A000" | "08P01" => (true, "check that host and port are those of a PostgreSQL server"),
-        "53300" => {
-            (false, "lower pool_size, or raise max_connections or the role's CONNECTION LIMIT")
-        }
+        "53300" => (
+            false,
+            "lower pool_size= in PIERHEAD_DB_<NAME>, or raise the server's max_connections or the \
+             role's CONNECTION LIMIT",
+        ),
         "57P03" => (false, "the database is starting up, shutting down or in recovery"),
         // `authentication_timeout`, and what passes with another client's lock.
         "57014" | "55006" | "55P03" => (false, ""),
@@ -178,9 +188,10 @@ impl Failure {
             sqlstate: SqlState::CANNOT_CONNECT,
             blame: Blame::Tunnel,
             lasting: false,
+            unreachable: true,
             message: "no agent is connected to the coordinator".into(),
             hint: "start `pierhead agent` beside the database and look at its log, or add a \
-                   second tunnel, as in tunnel=agent,direct"
+                   second tunnel to PIERHEAD_DB_<NAME>, as in tunnel=agent,direct"
                 .into(),
         };
         Self::CannotConnect { failure, retry_after: Millis(0) }
@@ -259,7 +270,8 @@ impl Failure {
             Self::StartUpRefused { message, hint, .. } => return (message.clone(), hint.clone()),
             Self::QueueFull { waiters, holders } => (
                 format!("{waiters} requests wait for a session already; {holders}"),
-                "raise pool_size or max_waiters, or make the holders quicker",
+                "raise pool_size= or max_waiters= in PIERHEAD_DB_<NAME>, or make the holders \
+                 quicker",
             ),
             Self::RequestsTooLarge => (
                 "the requests that wait and run use up their memory".into(),
@@ -267,7 +279,8 @@ impl Failure {
             ),
             Self::WaitedTooLong { after, holders } => (
                 format!("no session became free within {} ms; {holders}", after.0),
-                "raise pool_size or wait_timeout, or make the holders quicker",
+                "raise pool_size= or wait_timeout= in PIERHEAD_DB_<NAME>, or make the holders \
+                 quicker",
             ),
             Self::CannotConnect { failure, .. } => {
                 return (failure.message.clone(), failure.hint.clone());
@@ -298,24 +311,25 @@ impl Failure {
             ),
             Self::TooManySockets { sockets } => (
                 format!("{sockets} sockets are open already, or their memory is used up"),
-                "close those that are idle, or lower client_idle_timeout",
+                "close those that are idle, or lower client_idle_timeout= in PIERHEAD_DB_<NAME>",
             ),
             Self::TooManyPinned { most } => (
                 format!("as many clients keep a session of their own as may ({most})"),
-                "raise pinned or pool_size, or use transaction mode",
+                "raise pinned= or pool_size= in PIERHEAD_DB_<NAME>, or use transaction mode",
             ),
             Self::LeaseOver { how } => (how.text().into(), "begin another transaction"),
             Self::IdleInTransaction { after } => (
                 format!("the client sent nothing in its transaction for {} ms", after.0),
-                "end transactions sooner, or raise idle_in_transaction_timeout",
+                "end transactions sooner, or raise idle_in_transaction_timeout= in \
+                 PIERHEAD_DB_<NAME>",
             ),
             Self::TransactionTooLong { after } => (
                 format!("the transaction took longer than {} ms", after.0),
-                "make it shorter, or raise transaction_timeout",
+                "make it shorter, or raise transaction_timeout= in PIERHEAD_DB_<NAME>",
             ),
             Self::ClientIdle { after } => (
                 format!("the client sent nothing for {} ms", after.0),
-                "connect again when needed, or raise client_idle_timeout",
+                "connect again when needed, or raise client_idle_timeout= in PIERHEAD_DB_<NAME>",
             ),
             Self::StartUpTooSlow { after } => {
                 (format!("the start-up was not complete within {} ms", after.0), "")

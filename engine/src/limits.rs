@@ -22,6 +22,11 @@ pierhead_wire::limits! {
     #[hit = "`08001`, for whose waiting time is over"]
     pub const BACKOFF_UNREACHABLE: (Millis, Millis) = (Millis(100), Millis::secs(2));
 
+    /// How long the database may be out of reach before clients that wait for a first session hear
+    /// it: a restart refuses connections for about a second.
+    #[hit = "`08001`, with why it cannot be reached"]
+    pub const UNREACHABLE_PATIENCE: Millis = Millis::secs(2);
+
     /// First and last pause between tries, when the database or the tunnel turns us away: somebody
     /// must change something first, and every try is a line in a log.
     #[hit = "the database's or the tunnel's own reason"]
@@ -245,6 +250,11 @@ pierhead_wire::limits! {
     #[unit = "clients"]
     pub const NAMED_MAX: usize = 3;
 
+    /// Holders, waiters, classes and statements that a status page lists, of each: what fits on a
+    /// screen, and about 10 kB.
+    #[unit = "rows"]
+    pub const LISTED_MAX: usize = 20;
+
     /// Statements whose use of the pool is counted: those that use most of it. More than a person
     /// reads, and about 40 kB.
     #[unit = "statements"]
@@ -294,6 +304,19 @@ pierhead_wire::limits! {
     /// client.
     #[unit = "ready points"]
     pub const LEASE_TURNS: u32 = 32;
+
+    /// Bytes of memory that what is over leaves to what comes next: room for a few small messages.
+    #[unit = "bytes"]
+    pub const SPARE_BYTES_MAX: usize = 4 * 1024;
+
+    /// Messages for which a conversation that is over leaves room to the next one: most are short.
+    #[unit = "messages"]
+    pub const SPARE_ENTRIES_MAX: usize = 64;
+
+    /// Conversations that are over and whose memory is left to the next ones: as many as end and
+    /// begin while one answer is read.
+    #[unit = "conversations"]
+    pub const SPARE_TALKS_MAX: usize = 4;
 
     /// Bytes of a lease's first segments that are kept until something of their answer came, to be
     /// sent again if they must.

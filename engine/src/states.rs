@@ -2,4 +2,5 @@
 //! simulation holds every schedule against them.
 
 pub use crate::link::STREAMS;
+pub use crate::pool::places::{CLIENTS, PLACES, Step};
 pub use crate::pool::transitions::{SESSIONS, STATES, Transition};

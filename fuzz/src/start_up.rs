@@ -92,11 +92,10 @@ fn settings(data: &[u8]) {
 }
 
 /// The one message that these bytes are.
-fn scan(bytes: Bytes) -> Option<Message> {
+fn scan(mut bytes: Bytes) -> Option<Message> {
     let mut scanner = Scanner::new(Direction::Frontend);
-    scanner.push(bytes);
-    let Ok(Some(Piece::Message(message))) = scanner.next_piece() else { return None };
-    scanner.is_clean().then_some(message)
+    let Ok(Some(Piece::Message(message))) = scanner.next_piece(&mut bytes) else { return None };
+    (scanner.is_clean() && bytes.is_empty()).then_some(message)
 }
 
 fn message(tag: u8, name: &[u8], body: &[u8]) {
@@ -122,8 +121,7 @@ fn message(tag: u8, name: &[u8], body: &[u8]) {
         }
     }
     if let Some(before) = frontend::target(&message) {
-        let renamed =
-            joined(&mut out, |out| rename_target(&message, name, out).map(|()| Bytes::new()));
+        let renamed = joined(&mut out, |out| rename_target(&message, name, out).map(|()| &[][..]));
         let after = match before {
             Target::Statement(_) => Target::Statement(name),
             Target::Portal(_) => Target::Portal(name),
@@ -143,9 +141,12 @@ fn message(tag: u8, name: &[u8], body: &[u8]) {
 }
 
 /// What a renaming writes and returns, put together.
-fn joined(out: &mut BytesMut, rename: impl FnOnce(&mut BytesMut) -> Option<Bytes>) -> Message {
+fn joined<'a>(
+    out: &mut BytesMut,
+    rename: impl FnOnce(&mut BytesMut) -> Option<&'a [u8]>,
+) -> Message {
     let rest = rename(out).expect("what can be read can be renamed");
-    out.extend_from_slice(&rest);
+    out.extend_from_slice(rest);
     scan(out.split().freeze()).expect("one message")
 }
 

@@ -17,6 +17,8 @@ mod agent;
 mod app;
 #[path = "live/auth.rs"]
 mod auth;
+#[path = "live/client/mod.rs"]
+mod client;
 #[path = "live/crash.rs"]
 mod crash;
 #[path = "live/crowd.rs"]

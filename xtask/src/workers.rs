@@ -61,11 +61,14 @@ struct Worker {
 
 const COORDINATOR: Worker = Worker { name: "coordinator", source: Source::Crate("coordinator") };
 
-const WORKERS: [Worker; 6] = [
+const WORKERS: [Worker; 9] = [
     COORDINATOR,
+    Worker { name: "app", source: Source::Crate("tests/app") },
+    Worker { name: "guide", source: Source::Crate("examples/guide") },
+    Worker { name: "tokio-postgres", source: Source::Crate("examples/tokio-postgres") },
+    Worker { name: "sea-orm", source: Source::Crate("examples/sea-orm") },
     Worker { name: "bound", source: Source::Crate("examples/bound") },
     Worker { name: "embedded", source: Source::Crate("examples/embedded") },
-    Worker { name: "app", source: Source::Crate("tests/app") },
     Worker { name: "direct", source: Source::Script("tests/direct/worker.mjs") },
     Worker {
         name: "typescript",

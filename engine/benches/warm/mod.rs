@@ -8,6 +8,7 @@ use std::hint::black_box;
 
 use bytes::{Bytes, BytesMut};
 use pierhead_engine::ids::{ClientId, LinkId, StreamId};
+use pierhead_engine::limits::STREAM_TOOK_BYTES;
 use pierhead_engine::time::{Instant, Millis};
 use pierhead_engine::{Engine, Input, Output, Settings, Terms, Way};
 use pierhead_wire::envelope::{Options, Request, RequestId};
@@ -43,6 +44,8 @@ pub(crate) struct World {
     written: VecDeque<(Carrier, Vec<u8>)>,
     /// Bytes that sockets' clients were told, and have not taken.
     told: BTreeMap<ClientId, usize>,
+    /// Bytes that transports took, and did not say so yet.
+    taken: BTreeMap<StreamId, usize>,
     /// Bytes that came on the link and were not granted again.
     owed: u32,
 }
@@ -102,6 +105,7 @@ impl World {
             opened: VecDeque::new(),
             written: VecDeque::new(),
             told: BTreeMap::new(),
+            taken: BTreeMap::new(),
             owed: 0,
         };
         if tunnel == Tunnel::Agent {
@@ -199,10 +203,20 @@ impl World {
     pub(crate) fn settle(&mut self) {
         while let Some((carrier, messages)) = self.written.pop_front() {
             if let Carrier::Stream(stream) = carrier {
-                self.happens(Input::StreamTook { stream, bytes: messages.len() });
+                self.transport_takes(stream, messages.len());
             }
             let answer = script::answer(&messages, self.rows);
             self.database_says(carrier, &answer);
+        }
+    }
+
+    /// A transport says what it took in lumps, as it must.
+    fn transport_takes(&mut self, stream: StreamId, bytes: usize) {
+        let taken = self.taken.entry(stream).or_default();
+        *taken += bytes;
+        if *taken >= STREAM_TOOK_BYTES {
+            let bytes = std::mem::take(taken);
+            self.happens(Input::StreamTook { stream, bytes });
         }
     }
 

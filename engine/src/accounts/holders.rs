@@ -37,6 +37,22 @@ pub struct Waiter {
     pub waits_for: &'static str,
 }
 
+impl Holder {
+    /// What it calls itself, or else its class; empty if it has neither.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        cut(self.caller.as_deref().unwrap_or(&self.class), CLASS_BYTES_MAX)
+    }
+}
+
+impl Waiter {
+    /// What it calls itself, or else its class; empty if it has neither.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        cut(self.caller.as_deref().unwrap_or(&self.class), CLASS_BYTES_MAX)
+    }
+}
+
 /// `10 of 10 sessions are leased; longest: 5200 ms by "api" (idle in transaction), 12 ms by a client
 /// without a name`: the holders of longest standing, [`NAMED_MAX`] at most.
 pub(crate) fn describe_holders(cap: usize, holders: &[Holder]) -> String {
@@ -65,13 +81,16 @@ struct Mention<'a> {
 
 impl<'a> Mention<'a> {
     fn of_holder(holder: &'a Holder) -> Self {
-        let name = holder.caller.as_deref().unwrap_or(&holder.class);
-        Self { client: holder.client, name, time: holder.held, what: holder.doing }
+        Self { client: holder.client, name: holder.name(), time: holder.held, what: holder.doing }
     }
 
     fn of_waiter(waiter: &'a Waiter) -> Self {
-        let name = waiter.caller.as_deref().unwrap_or(&waiter.class);
-        Self { client: waiter.client, name, time: waiter.waited, what: waiter.waits_for }
+        Self {
+            client: waiter.client,
+            name: waiter.name(),
+            time: waiter.waited,
+            what: waiter.waits_for,
+        }
     }
 }
 
@@ -81,7 +100,7 @@ fn name_longest<'a>(text: &mut String, all: impl Iterator<Item = Mention<'a>>) {
     all.sort_by_key(|one| (u64::MAX - one.time.0, one.client));
     for (index, one) in all.iter().take(NAMED_MAX).enumerate() {
         text.push_str(if index == 0 { "; longest: " } else { ", " });
-        let _ = match cut(one.name, CLASS_BYTES_MAX) {
+        let _ = match one.name {
             "" => write!(text, "{} ms by a client without a name", one.time.0),
             name => write!(text, "{} ms by {name:?}", one.time.0),
         };

@@ -9,7 +9,10 @@ pub use self::holders::{Holder, Waiter};
 pub(crate) use self::holders::{describe_holders, describe_waiters};
 pub use self::top::StatementAccount;
 
+use std::cmp::Reverse;
+
 use self::top::Top;
+use crate::limits::LISTED_MAX;
 use crate::pool::classes::{ClassId, Classes};
 use crate::time::Millis;
 
@@ -33,6 +36,35 @@ pub struct ClassAccount<'a> {
     pub name: &'a str,
     /// Since the class was first seen, or seen again after it was forgotten.
     pub times: &'a Times,
+}
+
+/// Who uses the pool and for what, now and up to now: of each list those that use most of it, the
+/// first of them first, [`LISTED_MAX`] at most. No SQL but that of the statements, whose constants
+/// are left out.
+#[derive(Clone, Debug, Default)]
+pub struct Usage<'a> {
+    /// Who holds sessions, longest first.
+    pub holders: Vec<Holder>,
+    /// Who waits for one, longest first.
+    pub waiters: Vec<Waiter>,
+    /// Classes of clients by how long they held sessions.
+    pub classes: Vec<ClassAccount<'a>>,
+    /// Statements by how long they took.
+    pub statements: Vec<&'a StatementAccount>,
+}
+
+impl Usage<'_> {
+    /// Puts each list in order and cuts it.
+    pub(crate) fn cut(mut self) -> Self {
+        self.holders.sort_by_key(|one| (Reverse(one.held), one.client));
+        self.waiters.sort_by_key(|one| (Reverse(one.waited), one.client));
+        self.classes.sort_by_key(|one| (Reverse(one.times.lease.sum()), one.name));
+        self.holders.truncate(LISTED_MAX);
+        self.waiters.truncate(LISTED_MAX);
+        self.classes.truncate(LISTED_MAX);
+        self.statements.truncate(LISTED_MAX);
+        self
+    }
 }
 
 /// Everything that is counted by class or statement.

@@ -93,7 +93,7 @@ impl Login {
     /// Reads a message with a password, of which the client says two.
     pub(crate) fn handle(
         &mut self,
-        message: &Message,
+        message: &Message<impl AsRef<[u8]>>,
         guard: &mut Guard,
         settings: &Settings,
         rng: &mut Rng,
@@ -110,7 +110,7 @@ impl Login {
 
     fn first(
         &mut self,
-        message: &Message,
+        message: &Message<impl AsRef<[u8]>>,
         guard: &mut Guard,
         settings: &Settings,
         rng: &mut Rng,
@@ -134,7 +134,7 @@ impl Login {
 
 /// Reads a `SASLInitialResponse`: the header as it must come back, the message without it, and the
 /// client's nonce.
-fn client_first(message: &Message) -> Result<(String, &str, &str), Wrong> {
+fn client_first<B: AsRef<[u8]>>(message: &Message<B>) -> Result<(String, &str, &str), Wrong> {
     let malformed = Wrong::Malformed(MALFORMED);
     let Some((mechanism, text)) = frontend::sasl_initial_response(message) else {
         return Err(Wrong::Malformed("only SCRAM-SHA-256 is accepted, not a plain password"));

@@ -11,6 +11,7 @@ use crate::failure::Failure;
 use crate::ids::ClientId;
 use crate::io::Output;
 use crate::pool::client::{Client, Kind, Place};
+use crate::pool::places::Move;
 use crate::pool::session::Why;
 use crate::pool::socket::Stage;
 use crate::pool::timers::Target;
@@ -25,7 +26,7 @@ impl Engine {
             return self.kill_socket(id, failure, Why::ClientWrong);
         }
         if client.place == Place::Waiting {
-            client.place = Place::Resting;
+            client.enter(Place::Resting, Move::Refused);
             self.waiters.remove(client.class, id);
             self.timers.clear(Target::Client(id), Reason::WaiterDeadline);
         }
@@ -39,7 +40,7 @@ impl Engine {
             self.skip_to_sync(id);
             let Some(socket) = self.clients.get(&id).and_then(Client::socket) else { return };
             let one = matches!(failure, Failure::GaveUp { .. });
-            if one || socket.skips || socket.wants == 0 || socket.is_leaving() {
+            if one || socket.skips || socket.inbox.wants() == 0 || socket.is_leaving() {
                 break;
             }
         }
@@ -53,7 +54,7 @@ impl Engine {
             return;
         };
         let mut extended = false;
-        while let Some(piece) = socket.peek() {
+        while let Some(piece) = socket.inbox.peek() {
             if matches!(piece, Piece::Message(m) if m.tag == tag::PASSWORD) {
                 return self.break_socket(id, "a password that nobody asked for");
             }
@@ -72,7 +73,7 @@ impl Engine {
             }
             extended |= matches!(piece, Piece::Message(m)
                 if !matches!(m.tag, tag::COPY_DONE | tag::COPY_FAIL));
-            socket.next();
+            socket.inbox.skip();
             if ends {
                 let mut out = BytesMut::new();
                 backend::ready_for_query(b'I', &mut out);

@@ -21,6 +21,7 @@ use crate::database::transaction::Transaction;
 use crate::ids::{SessionId, StreamId};
 use crate::limits::{DRAIN_GRACE, DRAIN_TIMEOUT};
 use crate::pool::client::Place;
+use crate::pool::places::Move;
 use crate::pool::session::{After, Fence, State, Why};
 use crate::pool::timers::Target;
 use crate::settings::Way;
@@ -68,7 +69,7 @@ impl Engine {
             return;
         }
         if let Some(client) = self.clients.get_mut(&holder) {
-            client.place = Place::Resting;
+            client.enter(Place::Resting, Move::Ended);
         }
         self.end_lease(holder, crate::pool::client::Over::Lost, None);
     }

@@ -12,6 +12,7 @@ use crate::io::Output;
 use crate::limits::{ANSWER_BYTES_BUDGET, ANSWER_UNTAKEN_MAX, REQUEST_BYTES_BUDGET};
 use crate::pool::answer::{Answer, Parcel};
 use crate::pool::client::{Client, Exchange, Kind, Place};
+use crate::pool::places::Move;
 use crate::pool::session::Why;
 use crate::pool::timers::Target;
 use crate::time::{Millis, Reason};
@@ -60,7 +61,7 @@ impl Engine {
     /// The client waits for a session.
     pub(super) fn queue(&mut self, id: ClientId) {
         let Some(client) = self.clients.get_mut(&id) else { return };
-        client.place = Place::Waiting;
+        client.enter(Place::Waiting, Move::Asked);
         self.waiters.push(client.class, id);
         // Most are granted a session at once: only who is not needs a deadline.
         self.newly_queued.push(id);
@@ -173,7 +174,9 @@ impl Engine {
 
     /// Nothing more is owed to the client.
     pub(super) fn forget_exchange(&mut self, id: ClientId) {
-        self.settle(id);
+        if self.clients.get(&id).is_some_and(|c| c.place != Place::Reading) {
+            self.settle(id);
+        }
         let Some(client) = self.clients.remove(&id) else { return };
         self.leave_class(client.class);
         let held = client.exchange().map_or(0, |exchange| exchange.answer.held());
@@ -183,7 +186,7 @@ impl Engine {
     /// The client's request is over, well or not: it waits for nothing, and its bytes are let go.
     fn settle(&mut self, id: ClientId) {
         let Some(client) = self.clients.get_mut(&id) else { return };
-        let place = std::mem::replace(&mut client.place, Place::Reading);
+        let place = client.enter(Place::Reading, Move::Ended);
         let class = client.class;
         let Some(exchange) = client.exchange_mut() else { return };
         exchange.speaker.clear(&mut self.library.interned);

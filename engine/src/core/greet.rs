@@ -134,10 +134,7 @@ impl Engine {
 
     /// Those who wait for a first session hear it when there will be none.
     fn fail_greeters(&mut self) {
-        let Some((failure, retry_after)) = self.health.trouble(self.now) else { return };
-        if !failure.lasting || !self.health.is_pausing(self.now) {
-            return;
-        }
+        let Some((failure, retry_after)) = self.health.hopeless(self.now) else { return };
         let failure = Failure::CannotConnect { failure: failure.clone(), retry_after };
         for id in std::mem::take(&mut self.greeters) {
             self.kill_socket(id, &failure, Why::ClientWrong);

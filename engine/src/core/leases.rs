@@ -9,6 +9,7 @@ use crate::ids::ClientId;
 use crate::io::Terms;
 use crate::limits::{LEASE_REQUESTS_MAX, LEASES_MAX};
 use crate::pool::client::{Client, Kind, Lease, Over, Place};
+use crate::pool::places::Move;
 use crate::pool::session::Why;
 use crate::pool::timers::Target;
 use crate::time::{Millis, Reason};
@@ -68,7 +69,7 @@ impl Engine {
         };
         let now = self.now;
         if let Some(request) = self.clients.get_mut(&request) {
-            request.place = place;
+            request.enter(place, Move::Granted);
             request.granted = Some(now);
         }
         self.send(session, request);
@@ -139,7 +140,7 @@ impl Engine {
     pub(super) fn end_lease(&mut self, lease_id: ClientId, how: Over, why: Option<Why>) {
         let Some(client) = self.clients.get_mut(&lease_id) else { return };
         let session = client.session();
-        client.place = Place::Resting;
+        client.enter(Place::Resting, Move::Ended);
         let Kind::Lease(lease) = &mut client.kind else { return };
         lease.over = lease.over.or(Some(how));
         let current = lease.current.take();
@@ -162,7 +163,7 @@ impl Engine {
     /// The session of a lease is gone.
     pub(super) fn lease_lost(&mut self, lease_id: ClientId, failure: &Failure) {
         let Some(client) = self.clients.get_mut(&lease_id) else { return };
-        client.place = Place::Resting;
+        client.enter(Place::Resting, Move::Lost);
         let Kind::Lease(lease) = &mut client.kind else { return };
         lease.over = Some(Over::Lost);
         let current = lease.current.take();

@@ -34,8 +34,9 @@ impl Engine {
             if !matches!(socket.stage, Stage::Login(..)) {
                 return;
             }
-            let (piece, missing) = (socket.next(), socket.missing());
+            let missing = socket.missing();
             let Stage::Login(login, exists) = &mut socket.stage else { return };
+            let piece = socket.inbox.peek();
             let progress = match piece {
                 None if missing > LOGIN_BYTES_MAX => Err(Wrong::Malformed(TOO_LONG)),
                 None => return,
@@ -50,6 +51,7 @@ impl Engine {
                 }
                 Some(_) => Err(Wrong::Malformed("a client must log in first")),
             };
+            socket.inbox.skip();
             match progress {
                 Ok(Progress::More(said)) => {
                     socket.say(said);

@@ -33,6 +33,8 @@ use self::status::Counters;
 use crate::accounts::Accounts;
 use crate::auth::guard::Guard;
 use crate::auth::scram::KeyCache;
+use crate::database::outgoing::Outgoing;
+use crate::database::talk::SpareTalks;
 use crate::database::texts::Texts;
 use crate::database::translate::Library;
 use crate::ids::{ClientId, SessionId, StreamId};
@@ -100,8 +102,12 @@ pub struct Engine {
     stalled: BTreeSet<SessionId>,
     /// Sockets that may not send more while requests use up their memory.
     starved: BTreeSet<ClientId>,
-    /// Sessions that their clients have cleared in the segment that is being answered.
-    cleared: Vec<SessionId>,
+    spare_talks: SpareTalks,
+    /// Room in which messages for a session are put together. It is taken out for that: what is
+    /// forgotten in it is gone, and never another session's.
+    spare_outgoing: Outgoing,
+    /// Sessions were wanted, and a deadline of the pool may be set to open them.
+    opens_put_off: bool,
     /// What is counted in the isolate's allowance.
     counted: usize,
     /// Used from the end: the session used last is used next, so that the others grow idle.
@@ -149,7 +155,9 @@ impl Engine {
             newly_queued: Vec::new(),
             stalled: BTreeSet::new(),
             starved: BTreeSet::new(),
-            cleared: Vec::new(),
+            spare_talks: SpareTalks::default(),
+            spare_outgoing: Outgoing::default(),
+            opens_put_off: false,
             counted: 0,
             budget: Budget::new(settings.pool_size),
             links: Links::new(&settings, object_life),

@@ -1,13 +1,10 @@
 //! Sockets: clients that speak the database's own protocol, for as long as they like.
 
 use bytes::Bytes;
-use pierhead_wire::pg::scan::Piece;
-use pierhead_wire::pg::tag::frontend as tag;
 
 use crate::core::Engine;
 use crate::core::forward::make_ready;
 use crate::database::outgoing::Outgoing;
-use crate::database::talk::Talk;
 use crate::database::transaction::Transaction;
 use crate::failure::Failure;
 use crate::ids::{ClientId, SessionId};
@@ -17,6 +14,7 @@ use crate::limits::{
     SOCKETS_MAX,
 };
 use crate::pool::client::{Client, Kind, Place};
+use crate::pool::places::Move;
 use crate::pool::session::{After, Fence, State, Why, Work};
 use crate::pool::socket::{Socket, Stage};
 use crate::settings::ResetPolicy;
@@ -121,10 +119,10 @@ impl Engine {
         let Some(client) = self.clients.get_mut(&id) else { return };
         let resting = client.place == Place::Resting;
         let Kind::Socket(socket) = &mut client.kind else { return };
-        if !resting || (socket.wants == 0 && socket.inbox_bytes() < FORWARD_EARLY) {
+        if !resting || (socket.inbox.wants() == 0 && socket.inbox_bytes() < FORWARD_EARLY) {
             return self.arm_socket(id);
         }
-        if matches!(socket.peek(), Some(Piece::Message(m)) if m.tag == tag::TERMINATE) {
+        if socket.is_leaving() {
             return self.socket_left(id);
         }
         client.arrived = now;
@@ -140,8 +138,8 @@ impl Engine {
         let Some(client) = self.clients.get_mut(&id) else { return };
         let Kind::Socket(socket) = &mut client.kind else { return };
         let Some(session) = self.sessions.get_mut(&session_id) else { return };
-        let mut talk = Box::new(Talk::from(session.written));
-        let mut out = Outgoing::default();
+        let mut talk = self.spare_talks.begin(session.written);
+        let mut out = std::mem::take(&mut self.spare_outgoing);
         if socket.mode == Mode::Session {
             talk.must_reset = true;
         }
@@ -157,6 +155,7 @@ impl Engine {
             *work = Work::Talking(talk);
         }
         let bytes = out.take();
+        self.spare_outgoing = out;
         if !bytes.is_empty() {
             self.write_session(session_id, bytes);
         }
@@ -273,12 +272,8 @@ impl Engine {
         }
         let limit = self.settings.transaction_timeout;
         socket.transaction_until = (limit.0 > 0).then(|| now + limit);
-        let wants = socket.wants > 0 || socket.inbox_bytes() >= FORWARD_EARLY;
+        let wants = socket.inbox.wants() > 0 || socket.inbox_bytes() >= FORWARD_EARLY;
         let may_stay = socket.turns < LEASE_TURNS || self.waiters.is_empty();
-        if let Some(at) = self.cleared.iter().position(|&s| s == session_id) {
-            self.cleared.swap_remove(at);
-            self.unpin_socket(id);
-        }
         let stays = self.keeps_session(id);
         if fatal || !quiet || stays || (wants && may_stay) {
             return self.forward_socket(id);
@@ -296,20 +291,18 @@ impl Engine {
     /// A socket's transaction is over, and its session free for others.
     fn release_socket(&mut self, session_id: SessionId, id: ClientId) {
         if let Some(client) = self.clients.get_mut(&id) {
-            client.place = Place::Resting;
+            client.enter(Place::Resting, Move::Released);
             if let Kind::Socket(socket) = &mut client.kind {
                 socket.transaction_until = None;
             }
         }
         self.flush_socket(id);
         self.lease_over(session_id);
-        self.arm_socket(id);
     }
 
     /// The holder of a session has no more use for it, and nothing is on its way.
     pub(super) fn lease_over(&mut self, id: SessionId) {
         let Some(session) = self.sessions.get_mut(&id) else { return };
-        self.cleared.retain(|&other| other != id);
         self.stalled.remove(&id);
         let Some(talk) = session.talk() else {
             return self.release(id, Why::NotSent);
@@ -349,26 +342,15 @@ impl Engine {
         }
     }
 
-    fn unpin_socket(&mut self, id: ClientId) {
-        let Some(socket) = self.clients.get_mut(&id).and_then(Client::socket_mut) else { return };
-        if socket.mode == Mode::Transaction && socket.pinned.take().is_some() {
-            self.pinned = self.pinned.saturating_sub(1);
-        }
-        let session = self.clients.get(&id).and_then(Client::session);
-        if let Some(talk) = session.and_then(|s| self.sessions.get_mut(&s)?.talk_mut()) {
-            talk.effects.cleared();
-        }
-    }
-
     /// Gives a socket's client what there is for it.
     pub(super) fn flush_socket(&mut self, id: ClientId) {
         let Some(Kind::Socket(socket)) = self.clients.get_mut(&id).map(|c| &mut c.kind) else {
             return;
         };
-        let bytes = socket.take_out();
-        if bytes.is_empty() {
+        if !socket.has_out() {
             return;
         }
+        let bytes = socket.take_out();
         let untaken = socket.untaken();
         self.write_client(id, bytes);
         if untaken > ANSWER_UNTAKEN_MAX && !self.is_held_back(id) {

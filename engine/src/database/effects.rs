@@ -28,6 +28,9 @@ struct Part {
 impl Part {
     fn add(&mut self, facts: &Facts) {
         self.changes.extend(facts.changes.iter().cloned());
+        if planted!(ListenerNotKept) && facts.signs.state == Some(Sign::Listen) {
+            return;
+        }
         self.sign = self.sign.or(facts.signs.state);
     }
 
@@ -38,6 +41,16 @@ impl Part {
 }
 
 impl Effects {
+    /// Forgets all of a lease that is over.
+    pub(crate) fn empty(&mut self) {
+        let Self { open, kept, indelible, failed } = self;
+        for part in [open, kept] {
+            part.changes.clear();
+            part.sign = None;
+        }
+        (*indelible, *failed) = (false, false);
+    }
+
     /// One statement was completed; `facts` about the text that it is in, if anything is known of
     /// it. What a text of several shows counts when all of it has run.
     pub(crate) fn completed(&mut self, tag: &[u8], facts: Option<&Facts>) {
@@ -130,11 +143,6 @@ impl Effects {
     /// Why the session cannot be handed on as it is, committed or not.
     pub(crate) fn sign(&self) -> Option<Sign> {
         self.kept.sign.or(self.open.sign)
-    }
-
-    /// The client cleared the session itself.
-    pub(crate) fn cleared(&mut self) {
-        self.kept = Part::default();
     }
 }
 

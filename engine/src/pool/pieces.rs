@@ -23,11 +23,20 @@ struct Run {
     part: Range<usize>,
 }
 
+impl Run {
+    fn cut(self) -> Bytes {
+        if self.part == (0..self.chunk.len()) { self.chunk } else { self.chunk.slice(self.part) }
+    }
+}
+
 impl Pieces {
     /// Adds bytes that came in a chunk, or elsewhere. Those that continue the last ones in memory
     /// extend their piece, so that a chunk full of rows is one.
-    pub(crate) fn push(&mut self, chunk: &Bytes, bytes: &Bytes) {
-        let Some(part) = part_of(chunk, bytes) else { return self.add(bytes.clone()) };
+    #[inline]
+    pub(crate) fn push(&mut self, chunk: &Bytes, bytes: &[u8]) {
+        let Some(part) = part_of(chunk, bytes) else {
+            return self.add(Bytes::copy_from_slice(bytes));
+        };
         self.total += bytes.len();
         match &mut self.run {
             Some(run) if run.part.end == part.start && same(&run.chunk, chunk) => {
@@ -65,9 +74,13 @@ impl Pieces {
             self.copy_to(&mut all);
             return vec![all.freeze()];
         }
-        let mut all = Vec::new();
-        self.move_to(&mut all);
-        all
+        self.total = 0;
+        match self.run.take() {
+            Some(run) if self.list.is_empty() => return vec![run.cut()],
+            Some(run) => self.list.push(run.cut()),
+            None => {}
+        }
+        std::mem::take(&mut self.list)
     }
 
     /// Copies everything, which is gone then.
@@ -94,14 +107,14 @@ impl Pieces {
     }
 
     fn close_run(&mut self) {
-        if let Some(Run { chunk, part }) = self.run.take() {
-            self.list.push(chunk.slice(part));
+        if let Some(run) = self.run.take() {
+            self.list.push(run.cut());
         }
     }
 }
 
 /// Where in `chunk` the bytes lie, if they are a part of it.
-fn part_of(chunk: &Bytes, bytes: &Bytes) -> Option<Range<usize>> {
+fn part_of(chunk: &[u8], bytes: &[u8]) -> Option<Range<usize>> {
     let start = bytes.as_ptr().addr().checked_sub(chunk.as_ptr().addr())?;
     let end = start.checked_add(bytes.len())?;
     (end <= chunk.len() && start < end).then_some(start..end)

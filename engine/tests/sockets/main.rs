@@ -3,8 +3,10 @@
 
 mod cancel;
 mod found;
+mod inside;
 mod leases;
 mod login;
+mod neighbours;
 mod start_up;
 mod state;
 mod statements;

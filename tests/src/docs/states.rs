@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::fs;
 
-use pierhead_engine::states::{SESSIONS, STATES, STREAMS, Transition};
+use pierhead_engine::states::{CLIENTS, PLACES, SESSIONS, STATES, STREAMS, Transition};
 
 const PAGE: &str = "docs/states.md";
 
@@ -27,6 +27,15 @@ fn no_transition_is_listed_twice_and_none_leaves_what_is_no_state() {
     assert!(SESSIONS.iter().all(|t| is_state(t.from) && is_state(t.to)));
 }
 
+#[test]
+fn every_kind_of_client_is_shown_and_no_step_is_listed_twice() {
+    let steps: BTreeSet<_> = CLIENTS.iter().map(|s| (s.kind, s.from, s.why, s.to)).collect();
+    assert_eq!(steps.len(), CLIENTS.len());
+    assert!(CLIENTS.iter().all(|step| KINDS.iter().any(|(kind, _)| *kind == step.kind)));
+    let is_place = |name| PLACES.iter().any(|(place, _)| *place == name);
+    assert!(CLIENTS.iter().all(|step| is_place(step.from) && is_place(step.to)));
+}
+
 fn page() -> String {
     let mut page = String::from(INTRODUCTION);
     page += &diagram();
@@ -40,6 +49,14 @@ fn page() -> String {
         if let Some(rare) = t.rare {
             writeln!(page, "- `{}`: {rare}.", t.line).unwrap();
         }
+    }
+    page += CLIENTS_BEGIN;
+    for (place, meaning) in PLACES {
+        writeln!(page, "| **{place}** | {meaning} |").unwrap();
+    }
+    for (kind, introduction) in KINDS {
+        page += introduction;
+        page += &clients(kind);
     }
     page += STREAMS_BEGIN;
     for (from, why, to) in STREAMS {
@@ -63,6 +80,31 @@ fn diagram() -> String {
         writeln!(text, "    {from} --> {to}: {}", why.join(", ")).unwrap();
     }
     text + "    ending --> [*]\n    away --> [*]\n```\n"
+}
+
+/// The places of one kind of client, drawn, and every reason: where it leads.
+fn clients(kind: &str) -> String {
+    let steps = || CLIENTS.iter().filter(|step| step.kind == kind);
+    let mut text = String::from("```mermaid\nstateDiagram-v2\n    [*] --> resting\n");
+    for step in steps() {
+        writeln!(text, "    {} --> {}: {}", step.from, step.to, step.why).unwrap();
+    }
+    text += "```\n\n|  |";
+    for (place, _) in PLACES {
+        write!(text, " {place} |").unwrap();
+    }
+    writeln!(text, "  |\n|---|{}---|", "---|".repeat(PLACES.len())).unwrap();
+    let mut shown = BTreeSet::new();
+    for reason in steps().filter(|step| shown.insert(step.why)) {
+        write!(text, "| **{}** |", reason.why).unwrap();
+        for (place, _) in PLACES {
+            let ways = steps().filter(|step| step.why == reason.why && step.from == *place);
+            let to: Vec<_> = ways.map(|step| step.to).collect();
+            write!(text, " {} |", to.join(" or ")).unwrap();
+        }
+        writeln!(text, " {} |", reason.meaning).unwrap();
+    }
+    text
 }
 
 /// Every state and every reason: where it leads, or nothing where it cannot occur.
@@ -118,6 +160,48 @@ const RARE: &str = "
 An empty field cannot occur. The simulation does not reliably meet:
 
 ";
+
+const CLIENTS_BEGIN: &str = "
+## Clients
+
+A client is an exchange, a socket or a lease. `engine/src/pool/places.rs` holds the table, `Client::enter`
+is the door. An empty field cannot occur; and a client may leave from any place.
+
+| place | meaning |
+|---|---|
+";
+
+const KINDS: [(&str, &str); 3] = [
+    (
+        "exchange",
+        "
+### Exchanges
+
+One request and its answer. A request of a lease rests behind the one before it, and then runs on the
+lease's session.
+
+",
+    ),
+    (
+        "socket",
+        "
+### Sockets
+
+A driver's byte stream: it asks again and again, and is released after each transaction. One that is
+pinned keeps its session in between, and stays running.
+
+",
+    ),
+    (
+        "lease",
+        "
+### Leases
+
+A transaction over several requests. It has no place in the queue: its first request waits for both.
+
+",
+    ),
+];
 
 const STREAMS_BEGIN: &str = "
 ## Streams of a link

@@ -21,9 +21,12 @@
 
 mod answer;
 mod caller;
+#[macro_use]
+mod kinds;
 pub mod corpus;
 pub mod coverage;
 pub mod expect;
+mod ground;
 pub mod message;
 pub mod rng;
 pub mod runner;

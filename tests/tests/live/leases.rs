@@ -163,10 +163,13 @@ fn each_statement_takes_one_way_to_the_database_and_back() {
 
 #[test]
 fn what_is_open_when_a_caller_lets_go_is_rolled_back_at_once() {
-    let open = || [first("insert into lease_ends values (1)"), statement("set search_path = nowhere")];
+    let open =
+        || [first("insert into lease_ends values (1)"), statement("set search_path = nowhere")];
     live(async {
         let world = world_with_table(Setup::new().keys("pool_size=1"), "lease_ends").await;
-        let alone = request(&statement("select count(*)::text || current_setting('search_path') from lease_ends"));
+        let alone = request(&statement(
+            "select count(*)::text || current_setting('search_path') from lease_ends",
+        ));
         let disposed =
             world.lease(&open(), &[("then", "dispose"), ("alone", alone.as_str())]).await;
         let seen = disposed.last().unwrap();
@@ -187,7 +190,8 @@ fn a_caller_that_dies_holding_a_lease_frees_the_session() {
     live(async {
         let world = world_with_table(Setup::new().keys("pool_size=1"), "lease_dies").await;
         let open = [first("insert into lease_dies values (1)")];
-        let doomed = world.http("holder").doomed(&World::lease_path(&open, &[("then", "hold")])).await;
+        let doomed =
+            world.http("holder").doomed(&World::lease_path(&open, &[("then", "hold")])).await;
         let holds = |status: &serde_json::Value| status["leased"] == 1;
         world.until_status("a lease that holds a session", holds).await;
         let waiting = world.app().spawn("select count(*) from lease_dies");
@@ -202,7 +206,8 @@ fn a_caller_that_dies_holding_a_lease_frees_the_session() {
 fn a_caller_that_dies_in_a_statement_of_its_lease_has_it_cancelled() {
     live(async {
         let world = world_with_table(Setup::new().keys("pool_size=1"), "lease_dies_in").await;
-        let open = [first("insert into lease_dies_in values (1)"), statement("select pg_sleep(600)")];
+        let open =
+            [first("insert into lease_dies_in values (1)"), statement("select pg_sleep(600)")];
         let doomed = world.http("holder").doomed(&World::lease_path(&open, &[])).await;
         world.until_busy(1).await;
         drop(doomed);
@@ -217,8 +222,11 @@ fn a_caller_that_dies_in_a_statement_of_its_lease_has_it_cancelled() {
 fn a_commit_behind_a_statement_that_fails_is_not_executed() {
     live(async {
         let world = world_with_table(Setup::new(), "lease_fails").await;
-        let requests =
-            [first("insert into lease_fails values (1)"), last("select 1 / 0"), statement("select 2")];
+        let requests = [
+            first("insert into lease_fails values (1)"),
+            last("select 1 / 0"),
+            statement("select 2"),
+        ];
         let answers = world.lease(&requests, &[]).await;
         let tags: Vec<&str> = answers.iter().map(|answer| answer.tags.as_str()).collect();
         // The planner divides.
@@ -317,7 +325,8 @@ fn options_that_are_none_are_refused_with_what_is_wrong() {
             let answer = world.http("holder").get(&path).await.unwrap().text();
             assert!(answer.contains("begin: ") && answer.contains(wrong), "{answer}");
         }
-        let named = BASE64.encode(Options { caller: Some("checkout".into()), ..Options::default() }.encode());
+        let named = BASE64
+            .encode(Options { caller: Some("checkout".into()), ..Options::default() }.encode());
         let answers = world.lease(&[last("select 1")], &[("options", &named)]).await;
         assert_eq!(answers[0].values, ["1"]);
     });

@@ -42,6 +42,24 @@ pub(super) fn embedded(variables: &[(String, String)]) -> Worker {
     with_variables(worker, variables)
 }
 
+/// The guide's Worker twice: with a coordinator of its own, and with the one that runs by itself.
+pub(super) fn guides(variables: &[(String, String)]) -> [Worker; 2] {
+    let own = Worker::from_directory("guide", built("guide").unwrap())
+        .durable_object("Pierhead")
+        .namespace("PIERHEAD", "Pierhead", "guide");
+    let bound = Worker::from_directory("guide-bound", built("guide").unwrap());
+    [with_variables(own, variables), bound.namespace("PIERHEAD", "Pierhead", "coordinator")]
+}
+
+/// Workers with a driver or an ORM of others on top of the client.
+pub(super) fn drivers() -> [Worker; 2] {
+    ["tokio-postgres", "sea-orm"].map(|name| {
+        Worker::from_directory(name, built(name).unwrap())
+            .namespace("PIERHEAD", "Pierhead", "coordinator")
+            .text("DB_USER", "scram_user")
+    })
+}
+
 fn with_variables(worker: Worker, variables: &[(String, String)]) -> Worker {
     variables.iter().fold(worker, |worker, (name, value)| worker.text(name, value))
 }

@@ -20,7 +20,8 @@ use tokio::sync::OnceCell;
 use crate::agent::scene::Agents;
 use crate::app::App;
 use crate::workers::{
-    app, bound, coordinator, embedded, gateway_caller, holder, peek, silent, typescript, wire,
+    app, bound, coordinator, drivers, embedded, gateway_caller, guides, holder, peek, silent,
+    typescript, wire,
 };
 
 /// Longer than anything that happens by itself soon, on a busy machine.
@@ -50,6 +51,8 @@ pub(crate) struct Setup {
     own_postgres: Option<PostgresConfig>,
     access: Option<Access>,
     examples: bool,
+    guide: bool,
+    drivers: bool,
     silent: bool,
     stays: bool,
     typescript: bool,
@@ -97,6 +100,8 @@ impl Setup {
             own_postgres: None,
             access: None,
             examples: false,
+            guide: false,
+            drivers: false,
             silent: false,
             stays: false,
             typescript: false,
@@ -210,6 +215,18 @@ impl Setup {
     /// The examples run too, by their names.
     pub(crate) fn examples(mut self) -> Self {
         self.examples = true;
+        self
+    }
+
+    /// The guide's Worker runs too, as `guide` and `guide-bound`.
+    pub(crate) fn guide(mut self) -> Self {
+        self.guide = true;
+        self
+    }
+
+    /// The Workers with a driver or an ORM run too, by their names.
+    pub(crate) fn drivers(mut self) -> Self {
+        self.drivers = true;
         self
     }
 
@@ -330,6 +347,12 @@ impl Setup {
         }
         if self.stays {
             config = config.worker(wire()).worker(holder());
+        }
+        if self.guide {
+            config = guides(&variables).into_iter().fold(config, WorkerdConfig::worker);
+        }
+        if self.drivers {
+            config = drivers().into_iter().fold(config, WorkerdConfig::worker);
         }
         if self.trust {
             config = config.trust(postgres.ca().unwrap());

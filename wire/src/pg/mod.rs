@@ -12,9 +12,10 @@ pub mod startup;
 pub mod tag;
 mod write;
 
+use std::ffi::CStr;
+
 /// Splits a zero-terminated string off the front.
 fn c_string(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
-    let end = bytes.iter().position(|&b| b == 0)?;
-    let (text, rest) = bytes.split_at_checked(end)?;
-    Some((text, rest.get(1..)?))
+    let text = CStr::from_bytes_until_nul(bytes).ok()?.to_bytes_with_nul();
+    Some((text.split_last()?.1, bytes.get(text.len()..)?))
 }

@@ -3,18 +3,23 @@
 //! A schedule is data ([`plan`]): who comes and does what, and what goes wrong. Each client has a
 //! private server that nothing disturbs ([`model`]), and must be told what that one says.
 
+mod agents;
 mod awkward;
 mod callers;
+mod crowd;
 mod driver;
 mod errands;
 mod events;
+mod fair;
 mod faults;
 mod habits;
 mod judge;
 mod leases;
 mod machine;
+mod medley;
 mod model;
 mod must;
+mod neighbours;
 mod net;
 mod obey;
 pub mod plan;
@@ -29,21 +34,28 @@ use std::collections::{BTreeMap, VecDeque};
 
 use pierhead_engine::Engine;
 use pierhead_engine::ids::ClientId;
-use pierhead_engine::io::Input;
-use pierhead_engine::time::{Deadline, Instant};
+use pierhead_engine::io::{Input, Mode};
+use pierhead_engine::settings::StatePolicy;
+use pierhead_engine::time::Instant;
 
+use self::agents::Agency;
 use self::callers::Exchange;
 use self::driver::Driver;
 use self::errands::Errand;
 use self::events::Event;
+use self::fair::Fair;
+use self::faults::Fault;
 use self::leases::Lease;
 use self::machine::Machine;
 use self::model::Model;
-pub use self::must::MUST_HAPPEN;
+pub use self::must::{AGENTS_MEET, CROWD_MEETS, MEDLEY_MEETS, MUST_HAPPEN, NEIGHBOURS_MEET};
+pub use self::neighbours::run_neighbours;
 use self::plan::{Kind, Plan};
 use self::stream::Stream;
 use super::Violation;
 use super::coverage::Coverage;
+use super::ground::{Alarms, Road};
+use super::kinds::input_kind;
 use super::rng::Rng;
 use super::server::database::Database;
 
@@ -74,7 +86,7 @@ struct World {
     /// Who has which of the shell's numbers.
     clients: Vec<Who>,
     /// When the shell will wake the engine: for its active deadline, and for the other kind.
-    alarms: [Option<Alarm>; 2],
+    alarms: Alarms,
     futile: u32,
     steps: u64,
     calm: bool,
@@ -84,12 +96,10 @@ struct World {
     violation: Option<Violation>,
     trace: Option<VecDeque<String>>,
     coverage: Coverage,
-}
-
-#[derive(Clone, Copy, Debug)]
-struct Alarm {
-    deadline: Deadline,
-    rings: u64,
+    /// Who is served when, in a crowd.
+    fair: Option<Fair>,
+    /// Milliseconds by which the clock has leapt.
+    leapt: u64,
 }
 
 /// A client, by kind and place.
@@ -103,13 +113,6 @@ enum Who {
     Request(usize),
 }
 
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Road {
-    Open,
-    Down,
-    Denied,
-}
-
 /// Runs the schedule of one seed; with `traced`, a violation tells what happened before it.
 ///
 /// # Errors
@@ -118,11 +121,45 @@ pub fn run(seed: u64, traced: bool) -> Result<Coverage, Box<Violation>> {
     run_plan(Plan::of(seed), traced)
 }
 
+/// What can happen by itself.
+pub const KINDS: &[&str] = Event::KINDS;
+
+/// What can go wrong.
+pub const FAULTS: &[&str] = Fault::KINDS;
+
+/// Runs the crowd of one seed.
+///
+/// # Errors
+/// The rule that was broken.
+pub fn run_crowd(seed: u64, traced: bool) -> Result<Coverage, Box<Violation>> {
+    run_plan(Plan::crowd(seed), traced)
+}
+
+/// Runs the medley of one seed.
+///
+/// # Errors
+/// The rule that was broken.
+pub fn run_medley(seed: u64, traced: bool) -> Result<Coverage, Box<Violation>> {
+    run_plan(Plan::medley(seed), traced)
+}
+
+/// Runs the schedule of one seed with an agent in between.
+///
+/// # Errors
+/// The rule that was broken.
+pub fn run_agents(seed: u64, traced: bool) -> Result<Coverage, Box<Violation>> {
+    run_plan(Plan::agents(seed), traced)
+}
+
 /// Runs one schedule.
 ///
 /// # Errors
 /// The rule that was broken.
 pub fn run_plan(plan: Plan, traced: bool) -> Result<Coverage, Box<Violation>> {
+    if let Some(between) = plan.between {
+        let agency = Agency::new(&plan, between);
+        return run_machine(plan, Box::new(agency), traced);
+    }
     let mut noise = Rng::new(plan.noise);
     let engine = Engine::new(Instant(0), plan.settings.clone(), noise.bytes());
     run_machine(plan, Box::new(engine), traced)
@@ -135,14 +172,7 @@ fn run_machine(
 ) -> Result<Coverage, Box<Violation>> {
     let mut world = World::new(plan, machine, traced);
     world.live();
-    world.coverage.add_many("events", world.steps);
-    match world.violation {
-        Some(mut violation) => {
-            violation.trace = world.trace.unwrap_or_default().into();
-            Err(Box::new(violation))
-        }
-        None => Ok(world.coverage),
-    }
+    world.end()
 }
 
 impl World {
@@ -161,7 +191,7 @@ impl World {
             leases: Vec::new(),
             errands: Vec::new(),
             clients: Vec::new(),
-            alarms: [None; 2],
+            alarms: Alarms::default(),
             futile: 0,
             steps: 0,
             calm: false,
@@ -170,6 +200,10 @@ impl World {
             violation: None,
             trace: traced.then(VecDeque::new),
             coverage: Coverage::default(),
+            fair: plan
+                .counted
+                .then(|| Fair::new(plan.settings.pool_size, plan.settings.class_size)),
+            leapt: 0,
             plan,
         };
         world.invite();
@@ -179,6 +213,18 @@ impl World {
         }
         world.after(world.plan.horizon + 1, Event::Calm);
         world
+    }
+
+    /// What it met, or broke.
+    fn end(mut self) -> Result<Coverage, Box<Violation>> {
+        self.coverage.add_many("events", self.steps);
+        match self.violation {
+            Some(mut violation) => {
+                violation.trace = self.trace.unwrap_or_default().into();
+                Err(Box::new(violation))
+            }
+            None => Ok(self.coverage),
+        }
     }
 
     /// Everybody of the plan will come.
@@ -191,8 +237,11 @@ impl World {
             let (number, comes) = (client.number, client.comes);
             let mut noise = self.rng_of(1, number);
             let index = match &client.kind {
-                Kind::Socket { .. } => {
-                    let model = Model::new(private.clone());
+                Kind::Socket { mode, .. } => {
+                    let mut model = Model::new(private.clone());
+                    // Who has a session of its own may change it.
+                    model.rejects = self.plan.settings.state == StatePolicy::Reject
+                        && *mode == Mode::Transaction;
                     self.drivers.push(Driver::new(place, number, model, noise));
                     self.drivers.len() - 1
                 }
@@ -268,8 +317,11 @@ impl World {
             return;
         }
         self.note(|_| format!("> {}", events::describe_input(&input)));
+        if self.plan.between.is_none() {
+            self.coverage.add(input_kind(&input));
+        }
         // A shell's clock may step back; the engine must not.
-        let steps_back = input != Input::TimePassed && self.noise.chance(1);
+        let steps_back = input != Input::TimePassed && !self.plan.counted && self.noise.chance(1);
         let step_back = if steps_back { self.noise.below(CLOCK_STEP_MAX) } else { 0 };
         self.engine.handle(Instant(self.now.saturating_sub(step_back)), input);
         self.drain();
@@ -278,27 +330,16 @@ impl World {
 
     /// Arms what a shell would: a timer for the active deadline, an alarm for the other one.
     fn set_alarms(&mut self) {
-        let timeouts = self.engine.poll_timeout();
-        for (index, deadline) in [timeouts.active, timeouts.housekeeping].into_iter().enumerate() {
-            if self.alarms[index].map(|alarm| alarm.deadline) == deadline {
-                continue;
-            }
-            let late = match index {
-                0 if self.noise.chance(90) => 0,
-                0 => self.noise.below(20),
-                _ => self.noise.pick(&[0, 0, 500, 5_000]),
-            };
-            self.alarms[index] = deadline
-                .map(|deadline| Alarm { deadline, rings: deadline.at.0.max(self.now) + late });
-        }
+        self.alarms.set(self.engine.poll_timeout(), self.now, &mut self.noise);
     }
 
     /// Lets the next thing happen, if it happens before `end`. False if there is none.
     fn step(&mut self, end: u64, housekeeping: bool) -> bool {
         let event = self.events.first_key_value().map(|((at, _), _)| *at);
-        let count = if housekeeping { 2 } else { 1 };
-        let alarm = self.alarms.iter().take(count).flatten().map(|alarm| alarm.rings).min();
-        let Some(next) = event.into_iter().chain(alarm).min().filter(|at| *at <= end) else {
+        let alarm = self.alarms.next(housekeeping);
+        let around = self.engine.surroundings();
+        let next = event.into_iter().chain(alarm).chain(around).min();
+        let Some(next) = next.filter(|at| *at <= end) else {
             return false;
         };
         self.now = self.now.max(next);
@@ -310,6 +351,10 @@ impl World {
             if let Some((_, event)) = self.events.pop_first() {
                 self.happen(event);
             }
+        } else if around.is_some_and(|at| at <= next) {
+            self.engine.surround(Instant(self.now));
+            self.drain();
+            self.set_alarms();
         } else {
             self.wake();
         }
@@ -321,7 +366,7 @@ impl World {
 
     /// Tells the engine that time passed, and sees to it that this was of use.
     fn wake(&mut self) {
-        self.alarms = [None; 2];
+        self.alarms = Alarms::default();
         self.feed(Input::TimePassed);
         let due = self.engine.poll_timeout().active.filter(|deadline| deadline.at.0 <= self.now);
         match due {

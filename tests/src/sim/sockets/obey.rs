@@ -7,9 +7,10 @@ use pierhead_engine::io::Output;
 
 use super::driver::Life as DriverLife;
 use super::events::{Event, describe_output};
-use super::stream::{Life, Purpose, Stream};
+use super::stream::{Life, Stream};
 use super::{Who, World};
-use crate::sim::server::{Backend, CANCEL_CODE, STARTUP_CODE};
+use crate::sim::ground::{self, Purpose, marks};
+use crate::sim::server::Backend;
 
 const TERMINATE: &[u8] = b"X\0\0\0\x04";
 
@@ -22,21 +23,9 @@ struct Drained {
 
 /// The client whose mark, or else whose value, is the first in `text`.
 pub(super) fn marked_client(text: &str) -> Option<u64> {
-    marks(text.as_bytes()).next().or_else(|| {
+    ground::marked_client(text).or_else(|| {
         let values = text.split_whitespace().filter_map(|word| word.strip_prefix('c'));
         values.filter_map(|word| word.split_once('v')?.0.parse().ok()).next()
-    })
-}
-
-/// Every client's whole mark in `bytes`.
-fn marks(bytes: &[u8]) -> impl Iterator<Item = u64> {
-    let starts = bytes.windows(3).enumerate().filter(|(_, w)| *w == b"/*c");
-    starts.filter_map(|(at, _)| {
-        let rest = &bytes[at + 3..];
-        let digits = rest.iter().take_while(|b| b.is_ascii_digit()).count();
-        let whole = rest[digits..].starts_with(b"*/");
-        let number = rest[..digits].iter().fold(0, |n, digit| n * 10 + u64::from(digit - b'0'));
-        whole.then_some(number)
     })
 }
 
@@ -50,6 +39,12 @@ impl World {
             if self.violation.is_some() {
                 return;
             }
+        }
+        for name in self.engine.seen() {
+            self.coverage.add(name);
+        }
+        for stream in self.engine.peeks() {
+            self.after(0, Event::Peeked(stream.0));
         }
         self.check_caps();
         self.check_memory();
@@ -82,7 +77,13 @@ impl World {
             Output::WriteAnswer { client, bytes, end } => {
                 self.answered(client, &bytes, true, end);
             }
-            Output::Probe { client } => self.after(1, Event::Alive(client.0)),
+            Output::Probe { client } => {
+                self.coverage.add("probe");
+                if let Some(number) = self.number_of(client) {
+                    self.count_granted(number, None);
+                }
+                self.after(1, Event::Alive(client.0));
+            }
             Output::Log(event) => {
                 self.coverage.note_log(&event.text);
                 if event.text.contains("geheim") || event.text.contains("/*c") {
@@ -95,6 +96,9 @@ impl World {
                 }
                 match self.live_socket(client, "WriteSocket") {
                     Some(Who::Driver(index)) => self.written_to(index, &bytes),
+                    // Its packet was under way for longer than a start-up may take, or a neighbour
+                    // holds the memory that it would need.
+                    Some(Who::Errand(_)) if self.leapt > 0 || self.plan.is_crowded() => {}
                     Some(Who::Errand(_)) => self.broken("boundary", "an answer to a cancel"),
                     Some(Who::Exchange(_) | Who::Lease(_) | Who::Request(_)) | None => {}
                 }
@@ -181,16 +185,29 @@ impl World {
             return self.broken("1 own bytes", detail);
         }
         stream.written += bytes.len() as u64;
-        stream.purpose = purpose(stream.purpose, bytes);
+        stream.purpose = stream.purpose.after(bytes);
         stream.unaccepted.extend_from_slice(bytes);
         if bytes.ends_with(TERMINATE) {
             stream.told_to_end = Some(now);
         }
-        let found: BTreeSet<u64> = marks(bytes).collect();
+        let found: BTreeSet<u64> = marks(bytes).map(|mark| mark.client).collect();
         if found.len() > 1 {
             return self.broken("1 own bytes", format!("one write carries {found:?}"));
         }
+        if let Some(number) = found.first() {
+            self.count_granted(*number, Some(id));
+        }
         self.take_in(id);
+    }
+
+    /// The number in the plan of whoever asks by this client's name.
+    fn number_of(&self, client: ClientId) -> Option<u64> {
+        match self.whose(client)? {
+            Who::Driver(index) => Some(self.drivers[index].number),
+            Who::Exchange(index) => Some(self.exchanges[index].number),
+            Who::Lease(index) | Who::Request(index) => Some(self.leases[index].number),
+            Who::Errand(_) => None,
+        }
     }
 
     fn obey_close(&mut self, id: StreamId) {
@@ -227,16 +244,5 @@ impl World {
         if open {
             self.feed(pierhead_engine::io::Input::ClientAlive { client: ClientId(client) });
         }
-    }
-}
-
-fn purpose(known: Purpose, bytes: &[u8]) -> Purpose {
-    if known != Purpose::Unknown {
-        return known;
-    }
-    match bytes.get(4..8).map(|code| u32::from_be_bytes([code[0], code[1], code[2], code[3]])) {
-        Some(CANCEL_CODE) => Purpose::Cancel,
-        Some(STARTUP_CODE) => Purpose::Session,
-        _ => Purpose::Unknown,
     }
 }

@@ -5,6 +5,7 @@ use bytes::BytesMut;
 use pierhead_engine::limits::END_TIMEOUT;
 
 use super::CLOCK_STEP_MAX;
+use crate::sim::ground::Purpose;
 use crate::sim::rng::Rng;
 use crate::sim::server::Backend;
 
@@ -19,17 +20,6 @@ pub(super) enum Life {
     Closing,
     /// The engine was told of its end.
     Finished,
-}
-
-/// What a stream is for, as its first packet tells.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Purpose {
-    /// Nothing was written yet.
-    Unknown,
-    /// A session.
-    Session,
-    /// A cancel request.
-    Cancel,
 }
 
 /// One stream.

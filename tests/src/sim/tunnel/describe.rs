@@ -6,11 +6,7 @@ use pierhead_agent::core as agent;
 use pierhead_engine::io as engine;
 use pierhead_wire::tunnel::{Frame, Frames, StreamId};
 
-fn short(bytes: &[u8]) -> String {
-    const SHOWN: usize = 60;
-    let shown = bytes.get(..SHOWN).unwrap_or(bytes).escape_ascii();
-    format!("{} bytes \"{shown}\"", bytes.len())
-}
+use crate::sim::ground::short;
 
 fn name(stream: StreamId) -> String {
     format!("{}.{}", stream.link, stream.index)

@@ -85,7 +85,7 @@ impl World {
             return self.broken("7 cancel", "a cancel request names a process that never was");
         };
         let Some(conn) = self.conns.get_mut(&id) else { return };
-        let victim = conn.backend.busy_with().and_then(super::obey::marked_client);
+        let victim = conn.backend.busy_with().and_then(crate::sim::ground::marked_client);
         let hit = conn.backend.cancelled(&mut self.db, self.now);
         // An agent cancels what it gives up, also before the coordinator knows.
         let given_up = conn.told_to_end.is_some() || conn.cut;

@@ -13,6 +13,7 @@ use super::World;
 use super::conn::Owner;
 use super::events::Event;
 use super::link::{End, Item};
+use crate::sim::ground::marks;
 
 /// Bytes that an attachment may have.
 const ATTACHMENT_MAX: usize = 16_000;
@@ -137,7 +138,8 @@ impl World {
     /// The system took bytes for a backend (`text`, of which `known` bytes were scanned before):
     /// whose requests are in them, and may they be?
     pub(super) fn check_requests(&mut self, id: u64, text: &[u8], known: usize) {
-        let found: BTreeSet<u64> = marks(text, known).collect();
+        let found: BTreeSet<u64> =
+            marks(text).filter(|mark| mark.end > known).map(|mark| mark.client).collect();
         for client in found {
             self.check_request(id, client);
         }
@@ -179,20 +181,4 @@ impl World {
             self.coverage.add("session: outlived an object");
         }
     }
-}
-
-/// The client whose mark is the first in `text`.
-pub(super) fn marked_client(text: &str) -> Option<u64> {
-    marks(text.as_bytes(), 0).next()
-}
-
-/// Every client whose whole mark ends behind the first `known` bytes of `text`.
-fn marks(text: &[u8], known: usize) -> impl Iterator<Item = u64> {
-    text.windows(3).enumerate().filter(|(_, w)| *w == b"/*c").filter_map(move |(at, _)| {
-        let digits = text[at + 3..].iter().take_while(|b| b.is_ascii_digit());
-        let (count, number) =
-            digits.fold((0, 0), |(n, number), d| (n + 1, number * 10 + u64::from(d - b'0')));
-        let whole = text.get(at + 3 + count..at + 5 + count) == Some(b"*/");
-        (whole && at + 5 + count > known).then_some(number)
-    })
 }

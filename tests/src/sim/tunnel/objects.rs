@@ -4,13 +4,15 @@ use pierhead_engine::Engine;
 use pierhead_engine::ids::LinkId;
 use pierhead_engine::io::Input;
 use pierhead_engine::settings::{Settings, Way};
-use pierhead_engine::time::{Deadline, Instant};
+use pierhead_engine::time::Instant;
 
 use super::World;
 use super::conn::{Life, Owner};
 use super::describe;
 use super::events::Event;
 use super::link::End;
+use crate::sim::ground::Alarms;
+use crate::sim::kinds::input_kind;
 
 /// Wakes in a row after which a deadline may still be due.
 const FUTILE_MAX: u32 = 2;
@@ -37,15 +39,9 @@ pub(super) struct Site {
 struct Awake {
     engine: Engine,
     life: u64,
-    alarms: [Option<Alarm>; 2],
+    alarms: Alarms,
     futile: u32,
     database: String,
-}
-
-#[derive(Clone, Copy, Debug)]
-struct Alarm {
-    deadline: Deadline,
-    rings: u64,
 }
 
 impl Site {
@@ -85,9 +81,7 @@ impl Site {
     /// When the shell wakes it.
     #[must_use]
     pub(super) fn rings(&self, housekeeping: bool) -> Option<u64> {
-        let count = if housekeeping { 2 } else { 1 };
-        let alarms = &self.awake.as_ref()?.alarms;
-        alarms.iter().take(count).flatten().map(|alarm| alarm.rings).min()
+        self.awake.as_ref()?.alarms.next(housekeeping)
     }
 }
 
@@ -108,7 +102,7 @@ impl World {
         let settings = self.sites[site].settings.clone();
         let database = settings.database.clone();
         let engine = Engine::new(Instant(self.now), settings, self.rng.bytes());
-        let alarms = [None; 2];
+        let alarms = Alarms::default();
         self.sites[site].awake = Some(Awake { engine, life, alarms, futile: 0, database });
         self.note(|_| format!("object {site} begins life {life}"));
         if std::mem::take(&mut self.sites[site].slept) {
@@ -135,6 +129,7 @@ impl World {
             return;
         }
         self.wake_site(site);
+        self.coverage.add(input_kind(&input));
         if self.trace.is_some() {
             let line = describe::object_input(&input);
             self.note(|_| format!("object {site} > {line}"));
@@ -168,25 +163,13 @@ impl World {
     /// Arms what a shell would: a timer for the active deadline, an alarm for the other one.
     fn set_alarms(&mut self, site: usize) {
         let Some(awake) = self.sites[site].awake.as_mut() else { return };
-        let timeouts = awake.engine.poll_timeout();
-        for (index, deadline) in [timeouts.active, timeouts.housekeeping].into_iter().enumerate() {
-            if awake.alarms[index].map(|alarm| alarm.deadline) == deadline {
-                continue;
-            }
-            let late = match index {
-                0 if self.rng.chance(90) => 0,
-                0 => self.rng.below(20),
-                _ => self.rng.pick(&[0, 0, 500, 5_000]),
-            };
-            awake.alarms[index] = deadline
-                .map(|deadline| Alarm { deadline, rings: deadline.at.0.max(self.now) + late });
-        }
+        awake.alarms.set(awake.engine.poll_timeout(), self.now, &mut self.rng);
     }
 
     /// An object's deadline is due.
     pub(super) fn ring_site(&mut self, site: usize) {
         let Some(awake) = self.sites[site].awake.as_mut() else { return };
-        awake.alarms = [None; 2];
+        awake.alarms = Alarms::default();
         self.feed(site, Input::TimePassed);
         let now = self.now;
         let Some(awake) = self.sites[site].awake.as_mut() else { return };

@@ -9,9 +9,10 @@ use pierhead_engine::limits::{CANCELS_IN_FLIGHT_MAX, OPENS_IN_FLIGHT_MAX};
 
 use super::World;
 use super::events::{Event, describe_output};
-use super::stream::{Life, Purpose, Stream};
+use super::stream::{Life, Stream};
 use crate::sim::caller::Caller;
-use crate::sim::server::{Backend, CANCEL_CODE, STARTUP_CODE};
+use crate::sim::ground::{Purpose, marks};
+use crate::sim::server::Backend;
 
 /// Milliseconds between a grant and the request's being sent: the probe, a late timer, the clock.
 const GRANT_TO_SEND_MAX: u64 = 600;
@@ -23,19 +24,6 @@ const TERMINATE: &[u8] = b"X\0\0\0\x04";
 struct Drained {
     written: BTreeSet<u64>,
     granted: Vec<u64>,
-}
-
-/// The client whose mark is the first in `text`.
-pub(super) fn marked_client(text: &str) -> Option<u64> {
-    marks(text.as_bytes()).next().map(|(_, client)| client)
-}
-
-/// Every client's mark in `bytes`, with its position.
-fn marks(bytes: &[u8]) -> impl Iterator<Item = (usize, u64)> {
-    bytes.windows(3).enumerate().filter(|(_, w)| *w == b"/*c").map(|(at, _)| {
-        let digits = bytes[at + 3..].iter().take_while(|b| b.is_ascii_digit());
-        (at, digits.fold(0, |number, digit| number * 10 + u64::from(digit - b'0')))
-    })
 }
 
 impl World {
@@ -128,7 +116,7 @@ impl World {
             }
             let start = stream.written;
             stream.written += bytes.len() as u64;
-            stream.purpose = purpose(stream.purpose, bytes);
+            stream.purpose = stream.purpose.after(bytes);
             stream.unaccepted.extend(bytes);
             start
         };
@@ -153,7 +141,7 @@ impl World {
 
     /// A request is written to a session: may it be?
     fn check_requests(&mut self, id: u64, start: u64, bytes: &[u8], drained: &mut Drained) {
-        let found: BTreeSet<u64> = marks(bytes).map(|(_, client)| client).collect();
+        let found: BTreeSet<u64> = marks(bytes).map(|mark| mark.client).collect();
         let Some(client_id) = found.first().copied() else { return };
         if found.len() > 1 {
             return self.broken("1 own bytes", format!("one write carries {found:?}"));
@@ -306,16 +294,5 @@ impl World {
         if event.text.contains("geheim") || event.text.contains("/*c") {
             self.broken("secrets", format!("the log says {:?}", event.text));
         }
-    }
-}
-
-fn purpose(known: Purpose, bytes: &[u8]) -> Purpose {
-    if known != Purpose::Unknown {
-        return known;
-    }
-    match bytes.get(4..8).map(|code| u32::from_be_bytes([code[0], code[1], code[2], code[3]])) {
-        Some(CANCEL_CODE) => Purpose::Cancel,
-        Some(STARTUP_CODE) => Purpose::Session,
-        _ => Purpose::Unknown,
     }
 }

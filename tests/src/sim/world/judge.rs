@@ -3,8 +3,9 @@
 use pierhead_wire::envelope::{Outcome, Status};
 
 use super::World;
-use super::stream::{Life, Purpose};
+use super::stream::Life;
 use crate::sim::answer::{self, Broken};
+use crate::sim::ground::Purpose;
 
 /// How late a simulated shell's timer may be, in milliseconds, and one more.
 const LATE: u64 = 25;

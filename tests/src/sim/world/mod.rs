@@ -17,14 +17,17 @@ use std::collections::{BTreeMap, VecDeque};
 
 use pierhead_engine::Engine;
 use pierhead_engine::io::Input;
-use pierhead_engine::time::{Deadline, Instant};
+use pierhead_engine::time::Instant;
 
 use self::events::Event;
+use self::faults::Fault;
 use self::plan::Plan;
 use self::stream::Stream;
 use super::Violation;
 use super::caller::Caller;
 use super::coverage::Coverage;
+use super::ground::{Alarms, Road};
+use super::kinds::input_kind;
 use super::rng::Rng;
 use super::server::database::Database;
 
@@ -50,7 +53,7 @@ pub struct World {
     clients: Vec<Caller>,
     came: usize,
     /// When the shell will wake the engine: for its active deadline, and for the other kind.
-    alarms: [Option<Alarm>; 2],
+    alarms: Alarms,
     /// Wakes in a row after which a deadline was still due.
     futile: u32,
     steps: u64,
@@ -65,18 +68,11 @@ pub struct World {
     coverage: Coverage,
 }
 
-#[derive(Clone, Copy, Debug)]
-struct Alarm {
-    deadline: Deadline,
-    rings: u64,
-}
+/// What can happen by itself.
+pub const KINDS: &[&str] = Event::KINDS;
 
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Road {
-    Open,
-    Down,
-    Denied,
-}
+/// What can go wrong.
+pub const FAULTS: &[&str] = Fault::KINDS;
 
 /// Runs the schedule of one seed; with `traced`, a violation tells what happened before it.
 ///
@@ -111,7 +107,7 @@ impl World {
             streams: BTreeMap::new(),
             clients: Vec::new(),
             came: 0,
-            alarms: [None; 2],
+            alarms: Alarms::default(),
             futile: 0,
             steps: 0,
             opens: 0,
@@ -164,6 +160,7 @@ impl World {
             return;
         }
         self.note(|_| format!("> {}", events::describe_input(&input)));
+        self.coverage.add(input_kind(&input));
         // A shell's clock may step back; the engine must not.
         let steps_back = input != Input::TimePassed && self.rng.chance(1);
         let step_back = if steps_back { self.rng.below(CLOCK_STEP_MAX) } else { 0 };
@@ -174,26 +171,13 @@ impl World {
 
     /// Arms what a shell would: a timer for the active deadline, an alarm for the other one.
     fn set_alarms(&mut self) {
-        let timeouts = self.engine.poll_timeout();
-        for (index, deadline) in [timeouts.active, timeouts.housekeeping].into_iter().enumerate() {
-            if self.alarms[index].map(|alarm| alarm.deadline) == deadline {
-                continue;
-            }
-            let late = match index {
-                0 if self.rng.chance(90) => 0,
-                0 => self.rng.below(20),
-                _ => self.rng.pick(&[0, 0, 500, 5_000]),
-            };
-            self.alarms[index] = deadline
-                .map(|deadline| Alarm { deadline, rings: deadline.at.0.max(self.now) + late });
-        }
+        self.alarms.set(self.engine.poll_timeout(), self.now, &mut self.rng);
     }
 
     /// Lets the next thing happen, if it happens before `end`. False if there is none.
     fn step(&mut self, end: u64, housekeeping: bool) -> bool {
         let event = self.events.first_key_value().map(|((at, _), _)| *at);
-        let count = if housekeeping { 2 } else { 1 };
-        let alarm = self.alarms.iter().take(count).flatten().map(|alarm| alarm.rings).min();
+        let alarm = self.alarms.next(housekeeping);
         let Some(next) = event.into_iter().chain(alarm).min().filter(|at| *at <= end) else {
             return false;
         };
@@ -214,7 +198,7 @@ impl World {
 
     /// Tells the engine that time passed, and sees to it that this was of use.
     fn wake(&mut self) {
-        self.alarms = [None; 2];
+        self.alarms = Alarms::default();
         self.feed(Input::TimePassed);
         let due = self.engine.poll_timeout().active.filter(|deadline| deadline.at.0 <= self.now);
         match due {

@@ -4,10 +4,11 @@ use bytes::Bytes;
 use pierhead_engine::ids::StreamId;
 use pierhead_engine::io::{Input, Refusal, RefusalKind};
 
+use super::World;
 use super::events::Event;
 use super::stream::Life;
-use super::{Road, World};
 use crate::sim::caller::Caller;
+use crate::sim::ground::Road;
 
 /// The most bytes that travel together.
 pub(super) const PIECE_MAX: usize = 256 * 1024;
@@ -174,7 +175,7 @@ impl World {
             return self.broken("7 cancel", "a cancel request names a process that never was");
         };
         let Some(stream) = self.streams.get_mut(&id) else { return };
-        let victim = stream.backend.busy_with().and_then(super::drain::marked_client);
+        let victim = stream.backend.busy_with().and_then(crate::sim::ground::marked_client);
         let hit = stream.backend.cancelled(&mut self.db, self.now);
         self.coverage.add(if hit { "cancel: hit" } else { "cancel: missed" });
         self.note(|_| format!("  cancel reached stream {id}, hit {hit}, client {victim:?}"));

@@ -5,6 +5,7 @@ use std::collections::VecDeque;
 use pierhead_engine::limits::END_TIMEOUT;
 
 use super::CLOCK_STEP_MAX;
+use crate::sim::ground::Purpose;
 use crate::sim::server::Backend;
 
 /// Where a stream is in its one life.
@@ -18,17 +19,6 @@ pub(super) enum Life {
     Closing,
     /// The engine was told of its end.
     Finished,
-}
-
-/// What a stream is for, as its first packet tells.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Purpose {
-    /// Nothing was written yet.
-    Unknown,
-    /// A session.
-    Session,
-    /// A cancel request.
-    Cancel,
 }
 
 /// One stream.

@@ -33,7 +33,11 @@ fn a_binding_for_one_database_has_it_in_every_way_and_no_other() {
             }
         }
         let others = world.status_of("orders").await;
-        assert_eq!((&others["sockets_opened"], &others["opened"]), (&json!(0), &json!(0)), "{others}");
+        assert_eq!(
+            (&others["sockets_opened"], &others["opened"]),
+            (&json!(0), &json!(0)),
+            "{others}"
+        );
     });
 }
 
