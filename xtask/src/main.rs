@@ -39,6 +39,7 @@ cargo xtask <command>
   test --drivers [-- F]  only the driver matrix: other people's drivers and tools on a port
   sim [args]             schedules of the simulation on all processors (`cargo xtask sim --help`)
   smoke                  set up, build, try `wrangler deploy --dry-run` and `wrangler dev`
+  package                build the coordinator and the npm package; target/package/pierhead-*.tgz
   demo [args]            set up, build, run the demo (`cargo xtask demo --help` shows its flags)
   bench [args]           set up, build, run the benchmark
   bench --instructions   count the engine's instructions and bytes of memory, with valgrind
@@ -78,6 +79,14 @@ fn run(args: &[String]) -> Result<ExitCode> {
         "smoke" => {
             no_more(rest)?;
             smoke(&Layout::find()?).map(|()| ExitCode::SUCCESS)
+        }
+        "package" => {
+            no_more(rest)?;
+            let layout = Layout::find()?;
+            let tools = setup::run(&layout, Scope::Build)?;
+            workers::build_coordinator(&layout, &tools, Profile::Release)?;
+            println!("{}", package::pack(&layout, &tools)?.display());
+            Ok(ExitCode::SUCCESS)
         }
         "size" => {
             no_more(rest)?;

@@ -1,7 +1,8 @@
-//! The npm package `pierhead` (`worker-client/js`): its dependencies, its build, its unit tests.
+//! The npm package `pierhead` (`worker-client/js`): its dependencies, its build, its unit tests, and the
+//! file that is published.
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
@@ -11,6 +12,7 @@ use crate::layout::{Layout, Lock, read_or_empty};
 use crate::process;
 use crate::setup::{Tools, npm_ci};
 use crate::stamp::Hash;
+use crate::workers;
 
 /// The compiler takes seconds; on a busy machine more of them.
 const BUILD_LIMIT: Duration = Duration::from_secs(120);
@@ -36,6 +38,56 @@ pub(crate) fn build(layout: &Layout, tools: &Tools) -> Result<()> {
     let mut compile = Command::new(tools.node());
     compile.current_dir(&directory).args(["node_modules/typescript/bin/tsc", "-p", "."]);
     process::with_progress(&mut compile, "tsc of the npm package", BUILD_LIMIT)
+}
+
+/// Makes the file that is published, with the built coordinator and the program in it.
+pub(crate) fn pack(layout: &Layout, tools: &Tools) -> Result<PathBuf> {
+    build(layout, tools)?;
+    let directory = directory(layout);
+    let coordinator = directory.join("dist/coordinator");
+    fs::create_dir_all(&coordinator)?;
+    workers::bundle(
+        layout,
+        tools,
+        &directory.join("coordinator/index.mjs"),
+        &coordinator.join("index.js"),
+        workers::Platform::Worker,
+    )?;
+    fs::copy(directory.join("coordinator/index.d.ts"), coordinator.join("index.d.ts"))?;
+    let wasm = workers::coordinator_build(layout).join("index_bg.wasm");
+    fs::copy(&wasm, coordinator.join("index_bg.wasm"))
+        .with_context(|| format!("cannot copy {}", wasm.display()))?;
+    let mut program = Command::new(tools.esbuild());
+    program.current_dir(&directory).args([
+        "src/cli/main.ts",
+        "--outfile=dist/bin.mjs",
+        "--bundle",
+        "--platform=node",
+        "--format=esm",
+        "--target=node20",
+        "--main-fields=module,main",
+        "--log-level=warning",
+        "--banner:js=#!/usr/bin/env node",
+    ]);
+    process::with_progress(&mut program, "esbuild of the package's program", BUILD_LIMIT)?;
+    for license in ["LICENSE-APACHE", "LICENSE-MIT"] {
+        fs::copy(layout.root.join(license), directory.join(license))?;
+    }
+    let target = layout.root.join("target/package");
+    let mut pack = Command::new("npm");
+    pack.current_dir(&directory)
+        .args(["pack", "--ignore-scripts", "--loglevel=error", "--pack-destination"])
+        .arg(&target);
+    process::with_progress(&mut pack, "npm pack", BUILD_LIMIT)?;
+    Ok(target.join(format!("pierhead-{}.tgz", version(&directory)?)))
+}
+
+/// The version in the package's manifest.
+fn version(directory: &Path) -> Result<String> {
+    let manifest = fs::read_to_string(directory.join("package.json"))?;
+    let line = manifest.lines().find_map(|line| line.trim().strip_prefix("\"version\": \""));
+    let version = line.and_then(|rest| rest.split('"').next());
+    Ok(version.context("package.json has no version")?.to_owned())
 }
 
 /// Runs the package's unit tests, and checks the types of the Worker that the live tests run.

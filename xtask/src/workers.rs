@@ -129,12 +129,13 @@ fn build(layout: &Layout, tools: &Tools, profile: Profile, workers: &[Worker]) -
             }
             Source::Script(entry) => {
                 let entry = layout.root.join(entry);
-                bundle(layout, tools, worker.name, &entry, Platform::Node)?;
+                bundle(layout, tools, &entry, &module(layout, worker.name), Platform::Node)?;
                 "bundled"
             }
             Source::OnPackage(entry) => {
                 package::build(layout, tools)?;
-                bundle(layout, tools, worker.name, &layout.root.join(entry), Platform::Node)?;
+                let entry = layout.root.join(entry);
+                bundle(layout, tools, &entry, &module(layout, worker.name), Platform::Node)?;
                 "bundled"
             }
         };
@@ -219,34 +220,42 @@ fn bundle_crate(layout: &Layout, tools: &Tools, name: &str, directory: &Path) ->
         .map(|file| directory.join(file))
         .find(|file| file.exists())
         .with_context(|| format!("{} has no entry file", directory.display()))?;
-    bundle(layout, tools, name, &entry, Platform::Worker)?;
+    bundle(layout, tools, &entry, &module(layout, name), Platform::Worker)?;
     let wasm = directory.join("build/index_bg.wasm");
     let to = layout.workers().join(name).join("index_bg.wasm");
     fs::copy(&wasm, &to).with_context(|| format!("cannot copy {}", wasm.display()))?;
     Ok(())
 }
 
-enum Platform {
+/// The bundled module of a Worker.
+fn module(layout: &Layout, name: &str) -> PathBuf {
+    layout.workers().join(name).join("index.js")
+}
+
+/// What a bundle may use.
+pub(crate) enum Platform {
     /// Web APIs and `cloudflare:` modules.
     Worker,
     /// The same plus npm packages written for Node (workerd's `nodejs_compat`).
     Node,
 }
 
-fn bundle(
+/// Bundles an entry file and what it imports into one module.
+pub(crate) fn bundle(
     layout: &Layout,
     tools: &Tools,
-    name: &str,
     entry: &Path,
+    module: &Path,
     platform: Platform,
 ) -> Result<()> {
-    let directory = layout.workers().join(name);
-    fs::create_dir_all(&directory)?;
+    if let Some(directory) = module.parent() {
+        fs::create_dir_all(directory)?;
+    }
     let mut command = Command::new(tools.esbuild());
     command
         .current_dir(&layout.root)
         .arg(entry)
-        .arg(format!("--outfile={}", directory.join("index.js").display()))
+        .arg(format!("--outfile={}", module.display()))
         .args(["--bundle", "--format=esm", "--target=es2024", "--log-level=warning"])
         .args(["--conditions=workerd,worker,browser"])
         .args(["--external:cloudflare:*", "--external:node:*", "--external:*.wasm"]);
@@ -257,7 +266,8 @@ fn bundle(
              const require = createRequire(\"/index.js\");",
         );
     }
-    process::with_progress(&mut command, &format!("esbuild of {name}"), Duration::from_secs(60))
+    let what = format!("esbuild of {}", module.display());
+    process::with_progress(&mut command, &what, Duration::from_secs(60))
 }
 
 /// The members in a workspace manifest.

@@ -5,12 +5,13 @@ import * as core from "./core.js";
 import * as drizzle from "./drizzle.js";
 import * as kysely from "./kysely.js";
 import * as pg from "./pg.js";
+import * as prisma from "./prisma.js";
 import * as sockets from "./sockets.js";
 import * as transactions from "./transactions.js";
 
 type Story = (context: ExecutionContext) => Promise<unknown>;
 
-const MODULES: Record<string, Record<string, Story>> = { core, drizzle, kysely, pg, sockets, transactions };
+const MODULES: Record<string, Record<string, Story>> = { core, drizzle, kysely, pg, prisma, sockets, transactions };
 
 export default {
   async fetch(request: Request, _env: unknown, context: ExecutionContext): Promise<Response> {

@@ -1,0 +1,45 @@
+import { type Project, bindingOf, databasesOf, exportsClass, hasBuffer, hasMigration } from "./project.js";
+
+/** What is wrong with a configuration, in words, each with what to do. */
+export function check(project: Project): string[] {
+  const { config, file, main, mainText } = project;
+  const problems: string[] = [];
+  const binding = bindingOf(config);
+  const gateway = config.services?.find(({ entrypoint }) => entrypoint === "Gateway");
+  if (binding === undefined && gateway === undefined) {
+    problems.push(`${file} binds neither the class Pierhead nor the entrypoint Gateway: run \`npx pierhead init\``);
+  }
+  if (!hasBuffer(config)) {
+    problems.push(`Node's Buffer is not there: set compatibility_date to 2026-08-04 or later, or add the flag nodejs_compat`);
+  }
+  // With a script_name, or only a gateway, the coordinator is another Worker's.
+  if (binding === undefined || binding.script_name !== undefined) return problems;
+  if (!hasMigration(config)) {
+    problems.push(`no migration makes the class Pierhead: add one with new_sqlite_classes = ["Pierhead"]`);
+  }
+  if ((config.migrations ?? []).some(({ new_classes = [] }) => new_classes.includes("Pierhead"))) {
+    problems.push(`a migration makes Pierhead by new_classes: it needs new_sqlite_classes`);
+  }
+  if (main === undefined) problems.push(`"main" of ${file} names no file`);
+  else if (!exportsClass(mainText)) {
+    problems.push(`${main} does not export the class: add  export { Gateway, Pierhead } from "pierhead/coordinator"`);
+  }
+  const databases = databasesOf(config);
+  if (databases.length === 0) {
+    problems.push(`no database is configured: set PIERHEAD_DB_MAIN = "postgres://user@host:5432/database?…" in vars`);
+  }
+  return [...problems, ...databases.flatMap(({ variable, url }) => checkUrl(variable, url))];
+}
+
+function checkUrl(variable: string, url: string): string[] {
+  if (!URL.canParse(url)) return [`${variable} is no URL: write postgres://user@host:5432/database`];
+  const parsed = new URL(url);
+  const out: string[] = [];
+  if (!/^postgres(ql)?:$/.test(parsed.protocol)) out.push(`${variable} begins with ${parsed.protocol}: it must be postgres://`);
+  if (parsed.username === "") out.push(`${variable} names no user: postgres://user@host…`);
+  if (parsed.password !== "") {
+    out.push(`${variable} holds a password: take it out, and run  npx wrangler secret put ${variable}_PASSWORD`);
+  }
+  if (parsed.pathname.length < 2) out.push(`${variable} names no database: …@host:5432/database`);
+  return out;
+}

@@ -1,0 +1,59 @@
+// The program `pierhead` of the npm package.
+
+import { parseArgs } from "node:util";
+
+import { check } from "./check.js";
+import { dev } from "./dev.js";
+import { init } from "./init.js";
+import { Problem, readProject } from "./project.js";
+
+const HELP = `pierhead <command>
+
+  init [--name main] [--url postgres://user@host:5432/database?…]
+         writes the binding, the migration and the export of the coordinator into this Worker's
+         project, comments kept; says which secrets to set
+  check  looks for mistakes in this Worker's configuration
+  dev --database postgres://user:password@host:5432/database [--port 6432] [--session-port 6433]
+         runs the coordinator in workerd and lets psql and drivers in at a local port;
+         PIERHEAD_DATABASE in place of --database keeps the password out of the process list
+`;
+
+async function main(): Promise<number> {
+  const { positionals: [command], values } = parseArgs({
+    allowPositionals: true,
+    options: {
+      name: { type: "string", default: "main" }, url: { type: "string" }, help: { type: "boolean", short: "h" },
+      database: { type: "string" }, port: { type: "string", default: "6432" }, "session-port": { type: "string" },
+    },
+  });
+  if (command === undefined || values.help) {
+    console.log(HELP);
+    return command === undefined && !values.help ? 2 : 0;
+  }
+  switch (command) {
+    case "init":
+      console.log(init(readProject(process.cwd()), { name: values.name, url: values.url }).join("\n"));
+      return 0;
+    case "check": {
+      const problems = check(readProject(process.cwd()));
+      for (const problem of problems) console.error(`- ${problem}`);
+      if (problems.length === 0) console.log("no mistakes found; secrets and the way to the database are not looked at");
+      return problems.length === 0 ? 0 : 1;
+    }
+    case "dev":
+      return dev({
+        database: values.database ?? process.env["PIERHEAD_DATABASE"],
+        name: values.name, port: values.port, sessionPort: values["session-port"],
+      });
+    default:
+      throw new Problem(`unknown command "${command}"; \`npx pierhead --help\` lists them`);
+  }
+}
+
+try {
+  process.exitCode = await main();
+} catch (error) {
+  if (!(error instanceof Problem) && !String((error as { code?: unknown }).code).startsWith("ERR_PARSE_ARGS")) throw error;
+  console.error(`pierhead: ${(error as Error).message}`);
+  process.exitCode = 1;
+}

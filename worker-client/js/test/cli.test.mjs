@@ -1,0 +1,112 @@
+// `pierhead init` and `pierhead check` on projects as people have them.
+
+import assert from "node:assert/strict";
+import { mkdtempSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { test } from "node:test";
+
+import { check } from "../dist/cli/check.js";
+import { init } from "../dist/cli/init.js";
+import { readProject } from "../dist/cli/project.js";
+
+const URL_ = "postgres://app@db.example.com:5432/app?tunnel=direct";
+
+/** Runs a body in a project of these files. */
+function project(files, body) {
+  const directory = mkdtempSync(join(tmpdir(), "pierhead-cli-"));
+  try {
+    mkdirSync(join(directory, "src"));
+    for (const [name, text] of Object.entries(files)) writeFileSync(join(directory, name), text);
+    body({
+      init: (options = {}) => init(readProject(directory), { name: "main", url: URL_, ...options }).join("\n"),
+      check: () => check(readProject(directory)).join("\n"),
+      read: (name) => readFileSync(join(directory, name), "utf8"),
+    });
+  } finally {
+    rmSync(directory, { recursive: true });
+  }
+}
+
+const ENTRY = "export default { fetch() {} };\n";
+const JSONC = `{
+  // mine
+  "name": "x", "main": "src/index.ts", /* old */ "compatibility_date": "2026-01-01",
+  "durable_objects": { "bindings": [{ "name": "ROOM", "class_name": "Room" }] }, // rooms
+  "migrations": [{ "tag": "v1", "new_sqlite_classes": ["Room"] }],
+}
+`;
+const TOML = `# mine
+name = "x"
+main = "src/index.ts"
+compatibility_date = "2026-01-01" # old
+
+[vars] # here
+A = "b"
+
+[[durable_objects.bindings]]
+name = "ROOM"
+class_name = "Room"
+
+[[migrations]]
+tag = "v1"
+new_sqlite_classes = ["Room"]
+`;
+
+for (const [file, text] of [["wrangler.jsonc", JSONC], ["wrangler.toml", TOML]]) {
+  test(`init completes ${file}, keeps what is there, and does nothing twice`, () => {
+    project({ [file]: text, "src/index.ts": ENTRY }, ({ init, check, read }) => {
+      assert.match(check(), /binds neither/);
+      assert.match(init(), /wrangler secret put PIERHEAD_DB_MAIN_PASSWORD/);
+      assert.equal(check(), "");
+      const written = read(file);
+      for (const kept of ["mine", "old", "ROOM", "Room", "v1"]) assert.ok(written.includes(kept), `${kept} is lost:\n${written}`);
+      assert.equal(read("src/index.ts"), `export { Gateway, Pierhead } from "pierhead/coordinator";\n${ENTRY}`);
+      assert.match(init(), /everything is there already/);
+      assert.equal(read(file), written);
+    });
+  });
+}
+
+test("init refuses a password, a name that is none, and what it cannot edit", () => {
+  project({ "wrangler.jsonc": JSONC, "src/index.ts": ENTRY }, ({ init, read }) => {
+    const refused = (options) => {
+      try {
+        init(options);
+      } catch (error) {
+        return error.message;
+      }
+      return "";
+    };
+    assert.match(refused({ url: "postgres://app:hunter2@h/d" }), /holds a password.*secret put/);
+    assert.doesNotMatch(refused({ url: "postgres://app:hunter2@h/d" }), /hunter2/);
+    assert.match(refused({ url: "mysql://h/d" }), /must be postgres/);
+    assert.match(refused({ name: "Main" }), /no database name/);
+    assert.equal(read("wrangler.jsonc"), JSONC);
+  });
+  const inline = 'main = "src/index.ts"\nmigrations = [{ tag = "v1" }]\n';
+  project({ "wrangler.toml": inline, "src/index.ts": ENTRY }, ({ init, read }) => {
+    assert.throws(() => init(), /write it as \[\[migrations\]\] first/);
+    assert.equal(read("wrangler.toml"), inline);
+  });
+  project({ "wrangler.jsonc": '{ "name": }' }, ({ check }) => assert.throws(check, /wrangler.jsonc:1 is not JSON/));
+  project({}, ({ check }) => assert.throws(check, /no wrangler.jsonc or wrangler.toml/));
+});
+
+test("check names each mistake and its remedy, and quotes no secret", () => {
+  const config = {
+    main: "src/none.ts", compatibility_date: "2026-01-01",
+    durable_objects: { bindings: [{ name: "PIERHEAD", class_name: "Pierhead" }] },
+    migrations: [{ tag: "v1", new_classes: ["Pierhead"] }],
+    vars: { PIERHEAD_DB_MAIN: "postgres://app:hunter2@h/d", PIERHEAD_DB_B: "nonsense", PIERHEAD_DB_C: "mysql://h" },
+  };
+  project({ "wrangler.json": JSON.stringify(config) }, ({ check }) => {
+    const said = check();
+    for (const part of [/Buffer/, /new_sqlite_classes/, /names no file/, /MAIN holds a password/, /B is no URL/, /C begins with mysql/, /C names no user/]) {
+      assert.match(said, part);
+    }
+    assert.doesNotMatch(said, /hunter2/);
+  });
+  const bound = { durable_objects: { bindings: [{ class_name: "Pierhead", script_name: "pierhead" }] }, compatibility_date: "2026-11-01" };
+  project({ "wrangler.json": JSON.stringify(bound) }, ({ check }) => assert.equal(check(), ""));
+});
