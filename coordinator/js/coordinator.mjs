@@ -321,6 +321,8 @@ class Shell {
  * core, what an evicted object held would never be given back.
  */
 function weakly(host) {
+  // Before the compatibility date 2025-05-05 there is none, and nothing is ever freed.
+  if (typeof WeakRef === "undefined") return host;
   const weak = new WeakRef(host);
   const methods = Object.keys(host).map((name) => [name, (...args) => weak.deref()?.[name](...args)]);
   return Object.fromEntries(methods);
