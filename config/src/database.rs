@@ -3,7 +3,7 @@ use std::time::Duration;
 use crate::reader::Reader;
 use crate::secret::SUFFIXES;
 use crate::{
-    Address, ConfigError, Jurisdiction, Location, Reset, Secret, Secrets, State, Tunnel, url,
+    Address, ConfigError, Jurisdiction, Location, Mode, Reset, Secret, Secrets, State, Tunnel, url,
 };
 
 /// Everything there is to know about one database before it is dialled.
@@ -15,6 +15,8 @@ pub struct DatabaseConfig {
     pub user: String,
     /// Its password, if the server asks for one.
     pub password: Option<Secret>,
+    /// What sockets must log in with; nothing is asked of them if absent.
+    pub socket_password: Option<Secret>,
     /// Where the server listens, as seen from its own network.
     pub address: Address,
     /// The database's name at the server.
@@ -44,6 +46,8 @@ pub struct DatabaseConfig {
     pub reset: Reset,
     /// What becomes of statements that change a session beyond their transaction.
     pub state: State,
+    /// How long a socket holds a session, unless something else is said.
+    pub mode: Mode,
     /// The most sessions held beyond their transactions, 1 to `pool_size`.
     pub pinned_max: u32,
     /// Sessions kept open although nobody uses them, 0 to `pool_size`.
@@ -94,6 +98,13 @@ pub fn variable(name: &str) -> Result<String, ConfigError> {
                 "must not end in _{}, which ends the name of a secret's variable",
                 suffix.to_ascii_lowercase()
             ),
+        ));
+    }
+    // PIERHEAD_DB_X_SOCKET_PASSWORD would be the password of two databases.
+    if is_secret(&upper, "SOCKET") {
+        return Err(ConfigError::new(
+            "database name",
+            "must not end in _socket, with which the name of a secret's variable goes on",
         ));
     }
     Ok(format!("{PREFIX}{upper}"))

@@ -5,7 +5,7 @@ use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use crate::place::{JURISDICTIONS, LOCATIONS};
-use crate::policy::{RESETS, STATES, SWITCH};
+use crate::policy::{MODES, RESETS, STATES, SWITCH};
 use crate::ranges::*;
 use crate::tunnel::{TLS, TUNNEL_LISTS};
 use crate::value::print_duration;
@@ -215,6 +215,17 @@ pub const KEYS: &[KeyDoc] = &[
                   allowed, and a socket's settings follow it from session to session, or it is \
                   refused. See [reset.md](reset.md).",
         reason: "Drivers and frameworks send `SET` when they connect.",
+    },
+    KeyDoc {
+        key: "mode",
+        values: Values::Words(&words(&MODES)),
+        default: DefaultValue::Text("transaction"),
+        meaning: "How long a socket holds a session: for a transaction at a time, or from its \
+                  start-up to its end. A socket may choose by its start-up parameter \
+                  `pierhead.mode`, unless the binding or port it came by says. See \
+                  [sockets.md](sockets.md).",
+        reason: "A session of its own is for migrations and `LISTEN`; it serves nobody else, and \
+                 `pinned` bounds how many there are.",
     },
     KeyDoc {
         key: "plan_cache",

@@ -25,6 +25,6 @@ pub use database::{DatabaseConfig, variable};
 pub use error::ConfigError;
 pub use keys::{DefaultValue, KEYS, KeyDoc, Values, table};
 pub use place::{Jurisdiction, Location};
-pub use policy::{Reset, State};
+pub use policy::{Mode, Reset, State};
 pub use secret::{Secret, Secrets};
 pub use tunnel::{AccessToken, Address, Tls, Tunnel};

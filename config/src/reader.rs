@@ -6,12 +6,12 @@ use crate::check::application_name;
 use crate::database::NAME_CHARACTERS_MAX;
 use crate::keys::KEYS;
 use crate::place::{JURISDICTIONS, LOCATIONS};
-use crate::policy::{RESETS, STATES, SWITCH};
+use crate::policy::{MODES, RESETS, STATES, SWITCH};
 use crate::ranges::*;
 use crate::tunnel::Kind;
 use crate::url::{Host, Parts};
 use crate::value::{Share, duration, duration_or_off, number, shape, share, word};
-use crate::{Address, ConfigError, DatabaseConfig, Reset, Secret, Secrets, State};
+use crate::{Address, ConfigError, DatabaseConfig, Mode, Reset, Secret, Secrets, State};
 
 const PORT_DEFAULT: u16 = 5432;
 /// PostgreSQL cuts longer names.
@@ -62,6 +62,13 @@ impl Reader {
             }
         }
         let password = self.password(parts.password, secrets)?;
+        let socket_password = secrets.socket_password.clone();
+        if socket_password.as_ref().is_some_and(|secret| secret.expose().is_empty()) {
+            return Err(ConfigError::new(
+                format!("{}_SOCKET_PASSWORD", self.variable),
+                "is empty, which no client can log in with; set a password or delete the secret",
+            ));
+        }
         self.take_parameters(parts.parameters)?;
         let kinds = self.kinds(Kind::Direct)?;
         let address = address(parts.host, parts.port);
@@ -75,6 +82,7 @@ impl Reader {
             agent_tokens: if agent { self.tokens(secrets)? } else { Vec::new() },
             user,
             password,
+            socket_password,
             address,
             database,
             pool_size,
@@ -91,6 +99,7 @@ impl Reader {
             max_lifetime: self.duration("max_lifetime", MAX_LIFETIME_DEFAULT, &MAX_LIFETIME)?,
             reset: self.value("reset", Reset::Detected, |v| word(v, &RESETS))?,
             state: self.value("state", State::Follow, |v| word(v, &STATES))?,
+            mode: self.value("mode", Mode::Transaction, |v| word(v, &MODES))?,
             pinned_max: self.pinned_max(pool_size)?,
             min_idle: self.part("min_idle", MIN_IDLE, pool_size)?.unwrap_or(MIN_IDLE_DEFAULT),
             class_size: self.part("class_size", CLASS_SIZE, pool_size)?,

@@ -54,6 +54,8 @@ pub(crate) const SUFFIXES: [&str; 6] = [
 pub struct Secrets {
     /// `PIERHEAD_DB_<NAME>_PASSWORD`
     pub password: Option<Secret>,
+    /// `PIERHEAD_DB_<NAME>_SOCKET_PASSWORD`
+    pub socket_password: Option<Secret>,
     /// `PIERHEAD_DB_<NAME>_ACCESS_CLIENT_ID`
     pub access_client_id: Option<Secret>,
     /// `PIERHEAD_DB_<NAME>_ACCESS_CLIENT_SECRET`
@@ -77,6 +79,7 @@ impl Secrets {
         let mut secret = |suffix| lookup(&format!("{url}_{suffix}")).map(Secret::from);
         Ok(Self {
             password: secret("PASSWORD"),
+            socket_password: secret("SOCKET_PASSWORD"),
             access_client_id: secret("ACCESS_CLIENT_ID"),
             access_client_secret: secret("ACCESS_CLIENT_SECRET"),
             agent_token: secret("AGENT_TOKEN"),

@@ -5,8 +5,8 @@
 use std::time::Duration;
 
 use pierhead_config::{
-    AccessToken, Address, ConfigError, DatabaseConfig, Reset, Secret, Secrets, State, Tls, Tunnel,
-    table, variable,
+    AccessToken, Address, ConfigError, DatabaseConfig, Mode, Reset, Secret, Secrets, State, Tls,
+    Tunnel, table, variable,
 };
 
 fn parse(url: &str) -> Result<DatabaseConfig, String> {
@@ -26,6 +26,7 @@ fn defaults() {
             name: "main".into(),
             user: "app".into(),
             password: None,
+            socket_password: None,
             address: Address::Tcp { host: "db.example.com".into(), port: 5432 },
             database: "app".into(),
             tunnels: vec![Tunnel::Direct {
@@ -44,6 +45,7 @@ fn defaults() {
             max_lifetime: Duration::from_secs(1800),
             reset: Reset::Detected,
             state: State::Follow,
+            mode: Mode::Transaction,
             pinned_max: 5,
             min_idle: 0,
             class_size: None,
@@ -65,7 +67,7 @@ fn every_key() {
          max_waiters=0&wait_timeout=500ms&query_timeout=5m&connect_timeout=1m&idle_timeout=1h&\
          max_lifetime=24h&reset=always&state=reject&pinned=7&min_idle=1000&class_size=900&\
          transaction_timeout=2h&idle_in_transaction_timeout=off&client_idle_timeout=5m&\
-         plan_cache=off&application_name=my%20app&location=apac-ne&jurisdiction=eu",
+         plan_cache=off&mode=session&application_name=my%20app&location=apac-ne&jurisdiction=eu",
     )
     .unwrap();
     assert_eq!(config.user, "a@b");
@@ -85,7 +87,7 @@ fn every_key() {
     assert_eq!(config.transaction_timeout, Some(Duration::from_secs(7_200)));
     assert_eq!(config.idle_in_transaction_timeout, None);
     assert_eq!(config.client_idle_timeout, Some(Duration::from_secs(300)));
-    assert!(!config.plan_cache);
+    assert_eq!((config.plan_cache, config.mode), (false, Mode::Session));
     assert_eq!(config.application_name, "my app");
     assert_eq!(config.location.unwrap().as_str(), "apac-ne");
     assert_eq!(config.jurisdiction.unwrap().as_str(), "eu");
@@ -166,6 +168,24 @@ fn names() {
     assert!(variable("password").is_ok());
     let error = variable("main_password").unwrap_err().to_string();
     assert!(error.contains("must not end in _password"), "{error}");
+    let error = variable("main_socket").unwrap_err().to_string();
+    assert!(error.contains("must not end in _socket"), "{error}");
+    assert!(variable("socket").is_ok());
+}
+
+#[test]
+fn what_sockets_log_in_with_is_beside_the_url_and_never_empty() {
+    let look_up = |password: &str| {
+        let password = password.to_owned();
+        DatabaseConfig::look_up("main", move |name| match name {
+            "PIERHEAD_DB_MAIN" => Some("postgres://app@db/x".into()),
+            "PIERHEAD_DB_MAIN_SOCKET_PASSWORD" => Some(password.clone()),
+            _ => None,
+        })
+    };
+    assert_eq!(look_up("hush").unwrap().socket_password, Some("hush".into()));
+    let error = look_up("").unwrap_err().to_string();
+    assert!(error.starts_with("PIERHEAD_DB_MAIN_SOCKET_PASSWORD: is empty"), "{error}");
 }
 
 #[test]

@@ -119,6 +119,8 @@ class Shell {
   #life = newLife();
   #ctx;
   #core;
+  /** What the core calls; nobody else holds it. */
+  #lent;
   #born = false;
   #failure = null;
   #dead = false;
@@ -135,7 +137,8 @@ class Shell {
     this.sockets = new Sockets(this);
     this.links = new Links(this, ctx);
     const seed = crypto.getRandomValues(new Uint8Array(32));
-    this.#core = new Core(this.#host(), ctx.id.name ?? "", env, seed);
+    this.#lent = this.#host();
+    this.#core = new Core(weakly(this.#lent), ctx.id.name ?? "", env, seed);
     this.links.restore();
   }
 
@@ -308,6 +311,19 @@ class Shell {
   log(level, text) {
     console[level](`pierhead: ${text}`);
   }
+}
+
+/**
+ * The methods of `host`, without a hold on it.
+ *
+ * Wasm keeps what it calls for as long as there is a core, and the core is freed when JavaScript has
+ * forgotten it: nobody says when an object was evicted. If this led back to the object, and so to its
+ * core, what an evicted object held would never be given back.
+ */
+function weakly(host) {
+  const weak = new WeakRef(host);
+  const methods = Object.keys(host).map((name) => [name, (...args) => weak.deref()?.[name](...args)]);
+  return Object.fromEntries(methods);
 }
 
 /** Counts one more life of an object. */

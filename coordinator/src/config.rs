@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use pierhead_config::{AccessToken, DatabaseConfig, Reset, State, Tls, Tunnel};
 use pierhead_engine::time::Millis;
-use pierhead_engine::{Allowance, ResetPolicy, Settings, StatePolicy, Way};
+use pierhead_engine::{Allowance, Mode, ResetPolicy, Settings, StatePolicy, Way};
 
 /// How a stream to the database is opened.
 #[derive(Debug)]
@@ -71,6 +71,7 @@ pub(crate) fn split(
     let settings = Settings {
         user: config.user,
         password: config.password.map(|secret| secret.expose().to_owned()),
+        socket_password: config.socket_password.map(|secret| secret.expose().to_owned()),
         database: config.database,
         application_name: config.application_name,
         pool_size: config.pool_size as usize,
@@ -87,6 +88,10 @@ pub(crate) fn split(
         state: match config.state {
             State::Follow => StatePolicy::Follow,
             State::Reject => StatePolicy::Reject,
+        },
+        mode: match config.mode {
+            pierhead_config::Mode::Transaction => Mode::Transaction,
+            pierhead_config::Mode::Session => Mode::Session,
         },
         pinned_max: config.pinned_max as usize,
         min_idle: config.min_idle as usize,
@@ -144,10 +149,12 @@ mod tests {
         };
         let given = settings(
             "pool_size=20&pinned=25%25&min_idle=2&class_size=4&state=reject&plan_cache=off&\
+             mode=session&\
              transaction_timeout=1h&idle_in_transaction_timeout=off&client_idle_timeout=2m",
         );
         assert_eq!((given.pinned_max, given.min_idle, given.class_size), (5, 2, 4));
         assert_eq!((given.state, given.plan_cache), (StatePolicy::Reject, false));
+        assert_eq!((given.mode, given.socket_password), (Mode::Session, None));
         assert_eq!(given.transaction_timeout, Millis::secs(3_600));
         assert_eq!(given.idle_in_transaction_timeout, Millis(0));
         assert_eq!(given.client_idle_timeout, Millis::secs(120));
@@ -156,7 +163,7 @@ mod tests {
         let (none, default) = (settings(""), Settings::default());
         assert_eq!((none.pinned_max, none.min_idle), (default.pinned_max, default.min_idle));
         assert_eq!((none.class_size, none.state), (default.class_size, default.state));
-        assert_eq!(none.plan_cache, default.plan_cache);
+        assert_eq!((none.plan_cache, none.mode), (default.plan_cache, default.mode));
         assert_eq!(none.transaction_timeout, default.transaction_timeout);
         assert_eq!(none.idle_in_transaction_timeout, default.idle_in_transaction_timeout);
         assert_eq!(none.client_idle_timeout, default.client_idle_timeout);

@@ -384,7 +384,7 @@ fn socket_limits() -> Object {
 }
 
 /// An object of JavaScript with these fields.
-fn object<const N: usize>(fields: [(&str, JsValue); N]) -> Object {
+pub(crate) fn object<const N: usize>(fields: [(&str, JsValue); N]) -> Object {
     let object = Object::new();
     for (name, value) in fields {
         // A plain object takes every field.

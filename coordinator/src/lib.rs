@@ -38,6 +38,7 @@ mod config;
 mod core;
 mod door;
 mod driver;
+mod gateway;
 mod host;
 pub mod limits;
 mod refuse;

@@ -37,4 +37,30 @@ pierhead_wire::limits! {
     /// How long a client may take what was written to it after its socket was closed: whoever still
     /// reads is done by then.
     pub const SOCKET_LINGER: Millis = Millis::secs(10);
+
+    "The gateway":
+
+    /// Times that a client may ask for encryption before it starts: once for each kind that there is.
+    #[unit = "times"]
+    #[hit = "`08P01`"]
+    pub const GATEWAY_ENCRYPTION_REQUESTS: u32 = 2;
+
+    /// Objects that hear of one cancel. Its key names none, so all databases are asked that its
+    /// binding may use; name them in the binding's `databases` where there are more.
+    #[unit = "objects"]
+    pub const GATEWAY_CANCEL_OBJECTS: usize = 16;
+
+    /// How long a cancel may take before its connection is closed: longer than the two trips to a
+    /// database that is far away.
+    pub const GATEWAY_CANCEL_TIME: Millis = Millis::secs(5);
+
+    /// Bytes of what is read at once from a client that starts, and from an object for a client by
+    /// WebSocket. Others are carried by the platform itself.
+    #[unit = "bytes"]
+    pub const GATEWAY_READ: u32 = 16 * 1024;
+
+    /// Bytes that a client by WebSocket may send ahead of what its object takes: as many as there.
+    #[unit = "bytes"]
+    #[hit = "WebSocket close code 1009"]
+    pub const GATEWAY_INBOX: u32 = SOCKET_INBOX;
 }

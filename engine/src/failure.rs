@@ -15,6 +15,8 @@ pub(crate) struct ConnectFailure {
     pub(crate) blame: Blame,
     /// True if trying again soon is pointless: somebody must change something first.
     pub(crate) lasting: bool,
+    /// True if the database said nothing: it, or the way to it, may be down.
+    pub(crate) unreachable: bool,
     pub(crate) message: String,
     pub(crate) hint: String,
 }
@@ -26,6 +28,7 @@ impl ConnectFailure {
             sqlstate,
             blame: Blame::Database,
             lasting: true,
+            unreachable: false,
             message: message.into(),
             hint: hint.into(),
         }
@@ -43,6 +46,7 @@ impl ConnectFailure {
             sqlstate,
             blame: Blame::Database,
             lasting,
+            unreachable: false,
             message: format!(
                 "the database refused the session: {} ({})",
                 fields.message, fields.code
@@ -71,6 +75,7 @@ impl ConnectFailure {
             sqlstate: SqlState::CANNOT_CONNECT,
             blame: Blame::Tunnel,
             lasting,
+            unreachable: !lasting,
             message: format!("{message}: {}", refusal.detail),
             hint: hint.into(),
         }
@@ -82,6 +87,7 @@ impl ConnectFailure {
             sqlstate: SqlState::CANNOT_CONNECT,
             blame: Blame::Tunnel,
             lasting: false,
+            unreachable: true,
             message: format!("the stream ended while a session was being opened: {detail}"),
             hint: "check that the database is up, and that tls= is what it expects".into(),
         }
@@ -93,6 +99,7 @@ impl ConnectFailure {
             sqlstate: SqlState::CANNOT_CONNECT,
             blame: Blame::Tunnel,
             lasting: false,
+            unreachable: true,
             message: format!("opening a session took longer than {} ms", after.0),
             hint: "check the way to the database, or raise connect_timeout".into(),
         }
@@ -131,6 +138,8 @@ fn verdict_of_startup(code: &str) -> (bool, &'static str) {
 pub(crate) enum Failure {
     /// The request cannot be understood or is not allowed.
     Invalid { sqlstate: SqlState, message: String },
+    /// A socket's start-up asks for what it may not have.
+    StartUpRefused { sqlstate: SqlState, message: String, hint: String },
     /// As many clients wait as may.
     QueueFull { waiters: usize, holders: String },
     /// The bytes of waiting requests use up their budget.
@@ -176,6 +185,7 @@ impl Failure {
             sqlstate: SqlState::CANNOT_CONNECT,
             blame: Blame::Tunnel,
             lasting: false,
+            unreachable: true,
             message: "no agent is connected to the coordinator".into(),
             hint: "start `pierhead agent` beside the database and look at its log, or add a \
                    second tunnel, as in tunnel=agent,direct"
@@ -205,7 +215,7 @@ impl Failure {
         use {Blame as B, Retry as R, SqlState as S, Status as T};
         let soon = Millis::secs(1);
         match self {
-            Self::Invalid { sqlstate, .. } => {
+            Self::Invalid { sqlstate, .. } | Self::StartUpRefused { sqlstate, .. } => {
                 (T::Refused, *sqlstate, B::Caller, R::DoNot, Millis(0))
             }
             Self::QueueFull { .. } => (T::Refused, S::QUEUE_FULL, B::Pierhead, R::Safe, soon),
@@ -254,6 +264,7 @@ impl Failure {
     fn text(&self) -> (String, String) {
         let (message, hint) = match self {
             Self::Invalid { message, .. } => (message.clone(), ""),
+            Self::StartUpRefused { message, hint, .. } => return (message.clone(), hint.clone()),
             Self::QueueFull { waiters, holders } => (
                 format!("{waiters} requests wait for a session already; {holders}"),
                 "raise pool_size or max_waiters, or make the holders quicker",

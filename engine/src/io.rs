@@ -4,6 +4,7 @@
 //! them one to one and decides nothing.
 
 use bytes::Bytes;
+pub use pierhead_wire::pg::startup::Mode;
 
 use crate::ids::{ClientId, LinkId, SessionId, StreamId};
 use crate::settings::Way;
@@ -159,21 +160,11 @@ pub enum Input {
 pub struct Terms {
     /// The authenticated identity that shares of the pool are counted by: a user, or the name that
     /// the binding gives its callers. At most [`crate::limits::CLASS_BYTES_MAX`] bytes; longer ones
-    /// are cut.
+    /// are cut. Where it is empty, a socket's terms packet says.
     pub class: String,
-    /// How long a socket holds a session.
-    pub mode: Mode,
-}
-
-/// How long a socket holds a session.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Default)]
-pub enum Mode {
-    /// For a transaction at a time.
-    #[default]
-    Transaction,
-    /// From its start-up to its end: for migrations, `LISTEN`, and whatever else needs a session
-    /// of its own.
-    Session,
+    /// How long a socket holds a session, where its client may not choose; otherwise its terms
+    /// packet says, or the client, or the configuration.
+    pub mode: Option<Mode>,
 }
 
 /// Why a stream could not be opened.

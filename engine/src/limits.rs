@@ -22,6 +22,11 @@ pierhead_wire::limits! {
     #[hit = "`08001`, for whose waiting time is over"]
     pub const BACKOFF_UNREACHABLE: (Millis, Millis) = (Millis(100), Millis::secs(2));
 
+    /// How long the database may be out of reach before clients that wait for a first session hear
+    /// it: a restart refuses connections for about a second.
+    #[hit = "`08001`, with why it cannot be reached"]
+    pub const UNREACHABLE_PATIENCE: Millis = Millis::secs(2);
+
     /// First and last pause between tries, when the database or the tunnel turns us away: somebody
     /// must change something first, and every try is a line in a log.
     #[hit = "the database's or the tunnel's own reason"]
@@ -293,6 +298,19 @@ pierhead_wire::limits! {
     #[unit = "ready points"]
     pub const LEASE_TURNS: u32 = 32;
 
+    /// Bytes of memory that what is over leaves to what comes next: room for a few small messages.
+    #[unit = "bytes"]
+    pub const SPARE_BYTES_MAX: usize = 4 * 1024;
+
+    /// Messages for which a conversation that is over leaves room to the next one: most are short.
+    #[unit = "messages"]
+    pub const SPARE_ENTRIES_MAX: usize = 64;
+
+    /// Conversations that are over and whose memory is left to the next ones: as many as end and
+    /// begin while one answer is read.
+    #[unit = "conversations"]
+    pub const SPARE_TALKS_MAX: usize = 4;
+
     /// Bytes of a lease's first segments that are kept until something of their answer came, to be
     /// sent again if they must.
     #[unit = "bytes"]
@@ -318,6 +336,16 @@ pierhead_wire::limits! {
     /// trips, of which the slowest take a second.
     #[hit = "`57P05`, or why the database cannot be reached"]
     pub const START_UP_TIMEOUT: Millis = Millis::secs(10);
+
+    /// PBKDF2 rounds that a client is asked for where sockets have a password: PostgreSQL's own
+    /// number.
+    #[unit = "rounds"]
+    pub const SCRAM_ITERATIONS: u32 = 4_096;
+
+    /// Bytes of a message while a client logs in: a SCRAM message has some hundred.
+    #[unit = "bytes"]
+    #[hit = "`08P01`"]
+    pub const LOGIN_BYTES_MAX: usize = 2 * 1024;
 
     "Settings that follow a client":
 
@@ -353,6 +381,7 @@ pierhead_wire::limits! {
 }
 
 const _: () = assert!(OPENS_IN_FLIGHT_MAX + CANCELS_IN_FLIGHT_MAX < 6);
+const _: () = assert!(SCRAM_ITERATIONS <= SCRAM_ITERATIONS_MAX);
 const _: () = assert!(AGENT_END_TIMEOUT.0 > END_TIMEOUT.0);
 const _: () = assert!(SETTING_BYTES_MAX < SETTINGS_BYTES_MAX);
 const _: () = assert!(ANSWER_WHOLE_MAX < ANSWER_UNTAKEN_MAX);

@@ -56,11 +56,23 @@ pub enum Bug {
     CureTwice,
     /// A transaction that is left open is not rolled back.
     SkipRollback,
+    /// Of a class, whoever came last is served first.
+    YoungestFirst,
+    /// A class is charged for its leases, but not for how long they take.
+    LeasesForNothing,
+    /// A session that listens goes on to the next client.
+    ListenerNotKept,
+    /// What the policy refuses is done.
+    StateNotRejected,
+    /// Sessions that are to be kept end when they were idle for long enough.
+    MinIdleForgotten,
+    /// What an engine held is counted when it is no more.
+    ShareKept,
 }
 
 impl Bug {
     /// All of them.
-    pub const ALL: [Self; 24] = [
+    pub const ALL: [Self; 30] = [
         Self::ReleaseBeforeReset,
         Self::RetryAfterSend,
         Self::SkipReset,
@@ -85,6 +97,12 @@ impl Bug {
         Self::StaleHandle,
         Self::CureTwice,
         Self::SkipRollback,
+        Self::YoungestFirst,
+        Self::LeasesForNothing,
+        Self::ListenerNotKept,
+        Self::StateNotRejected,
+        Self::MinIdleForgotten,
+        Self::ShareKept,
     ];
 }
 

@@ -1,6 +1,7 @@
 //! What an operator decides about one database's pool.
 
 use crate::allowance::Allowance;
+use crate::io::Mode;
 use crate::time::Millis;
 
 /// When a session's state is cleared between clients.
@@ -49,6 +50,8 @@ pub struct Settings {
     pub user: String,
     /// Its password, if it has one.
     pub password: Option<String>,
+    /// What sockets must log in with; nothing is asked of them if absent.
+    pub socket_password: Option<String>,
     /// Database to log in to.
     pub database: String,
     /// `application_name` of every session.
@@ -71,6 +74,8 @@ pub struct Settings {
     pub reset: ResetPolicy,
     /// What becomes of statements that change a session.
     pub state: StatePolicy,
+    /// How long a socket holds a session, where nobody says otherwise.
+    pub mode: Mode,
     /// Sessions that sockets may hold beyond their transactions at once, because of state that
     /// cannot be followed or because they asked for a session of their own.
     pub pinned_max: usize,
@@ -91,7 +96,7 @@ pub struct Settings {
     pub allowance: Allowance,
     /// Tunnels in order of preference; at least one. Another is used when none before it can be.
     pub ways: Vec<Way>,
-    /// The name under which agents know the database: the coordinator's own.
+    /// The name under which agents and clients know the database: the coordinator's own.
     pub name: String,
     /// How long a client waits for an agent to dial in before the next tunnel is used, or, if
     /// there is none, before it is told so.
@@ -114,6 +119,7 @@ impl Default for Settings {
         Self {
             user: String::new(),
             password: None,
+            socket_password: None,
             database: String::new(),
             application_name: "pierhead".into(),
             pool_size: 10,
@@ -125,6 +131,7 @@ impl Default for Settings {
             max_lifetime: Millis::secs(30 * 60),
             reset: ResetPolicy::Detected,
             state: StatePolicy::Follow,
+            mode: Mode::Transaction,
             pinned_max: 5,
             min_idle: 0,
             class_size: 0,
@@ -147,6 +154,7 @@ impl std::fmt::Debug for Settings {
         f.debug_struct("Settings")
             .field("user", &self.user)
             .field("password", &self.password.as_ref().map(|_| "***"))
+            .field("socket_password", &self.socket_password.as_ref().map(|_| "***"))
             .field("database", &self.database)
             .field("pool_size", &self.pool_size)
             .field("reset", &self.reset)

@@ -83,6 +83,11 @@ impl<K: Copy + Ord, V> Table<K, V> {
         self.names.iter().map(|(name, _)| name)
     }
 
+    /// The name at this place, counted from 0.
+    pub(crate) fn nth(&self, place: usize) -> Option<K> {
+        self.names.get(place).map(|&(name, _)| name)
+    }
+
     pub(crate) fn values(&self) -> impl Iterator<Item = &V> {
         self.iter().map(|(_, thing)| thing)
     }

@@ -98,7 +98,8 @@ impl World {
             0 => self.asks(script, None),
             1 => {
                 let mode = if script.below(8) == 0 { Mode::Session } else { Mode::Transaction };
-                let terms = Terms { class: ["a", "b"][usize::from(script.below(2))].into(), mode };
+                let class = ["a", "b"][usize::from(script.below(2))].into();
+                let terms = Terms { class, mode: Some(mode) };
                 let client = self.comes(Kind::Socket);
                 self.feed(Input::SocketOpened { client, terms });
             }

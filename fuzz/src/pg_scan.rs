@@ -10,9 +10,9 @@ fn scan(direction: Direction, data: &[u8], chunk: usize) -> (Vec<u8>, Vec<(u8, u
     let mut bytes = Vec::new();
     let mut starts = Vec::new();
     for chunk in data.chunks(chunk) {
-        scanner.push(Bytes::copy_from_slice(chunk));
+        let mut chunk = Bytes::copy_from_slice(chunk);
         loop {
-            match scanner.next_piece() {
+            match scanner.next_piece(&mut chunk) {
                 Ok(None) => break,
                 Ok(Some(Piece::Message(message))) => {
                     starts.push((message.tag, bytes.len()));

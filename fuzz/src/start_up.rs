@@ -1,7 +1,8 @@
 //! What clients say first, and the messages that a pooler reads of them later. The first byte of
 //! the input says which.
 //!
-//! A start-up packet has one form, so what is read of it is written as the same bytes. Settings in
+//! A start-up packet has one form, so what is read of it is written as the same bytes; of a terms
+//! packet, which may hold options that are passed over, what is written reads the same. Settings in
 //! `options` survive being written with backslashes. A message that gets another name is read again
 //! with that name and nothing else changed.
 
@@ -11,12 +12,20 @@ use pierhead_wire::pg::frontend::{
     self, Target, rename_bind, rename_parse, rename_target, write_parse,
 };
 use pierhead_wire::pg::scan::{Direction, Message, Piece, Scanner};
-use pierhead_wire::pg::startup::{StartUp, options};
+use pierhead_wire::pg::startup::{Names, StartUp, StartUpError, options, write_start};
 
 fn first_packet(data: &[u8]) {
     let whole = StartUp::read(data);
     if let Ok(Some((packet, used))) = &whole {
-        assert!(write(packet) == data[..*used], "one form: {packet:?}");
+        match packet {
+            StartUp::Terms(terms) => {
+                let again = terms.encode();
+                assert!(again.len() <= *used, "{packet:?}");
+                assert_eq!(StartUp::read(&again), Ok(Some((StartUp::Terms(*terms), again.len()))));
+            }
+            packet => assert!(write(packet) == data[..*used], "one form: {packet:?}"),
+        }
+        names(packet);
         assert_eq!(StartUp::read(&data[..*used]), whole, "it ends where it says");
     }
     let mut told = false;
@@ -27,9 +36,27 @@ fn first_packet(data: &[u8]) {
     }
 }
 
+/// Names are read as they would be from the message that the gateway writes in place of this one.
+fn names(packet: &StartUp<'_>) {
+    let StartUp::Start { minor, parameters } = packet else { return };
+    let Ok(names) = Names::of(parameters) else { return };
+    let others = parameters.iter().filter(|(name, _)| !matches!(*name, "user" | "database"));
+    let all = [("user", names.user), ("database", "other")].into_iter().chain(others.copied());
+    let written = write_start(*minor, all);
+    match StartUp::read(&written) {
+        Ok(Some((StartUp::Start { parameters, .. }, used))) => {
+            assert_eq!(used, written.len());
+            assert_eq!(Names::of(&parameters), Ok(Names { database: "other", ..names }));
+        }
+        Err(StartUpError::Length(_) | StartUpError::TooManyParameters) => {}
+        other => panic!("{other:?}"),
+    }
+}
+
 fn write(packet: &StartUp<'_>) -> Vec<u8> {
     let mut body = Vec::new();
     let code = match packet {
+        StartUp::Terms(_) => unreachable!("it has more than one form"),
         StartUp::SslRequest => 80_877_103,
         StartUp::GssRequest => 80_877_104,
         StartUp::Cancel { pid, secret } => {
@@ -65,11 +92,10 @@ fn settings(data: &[u8]) {
 }
 
 /// The one message that these bytes are.
-fn scan(bytes: Bytes) -> Option<Message> {
+fn scan(mut bytes: Bytes) -> Option<Message> {
     let mut scanner = Scanner::new(Direction::Frontend);
-    scanner.push(bytes);
-    let Ok(Some(Piece::Message(message))) = scanner.next_piece() else { return None };
-    scanner.is_clean().then_some(message)
+    let Ok(Some(Piece::Message(message))) = scanner.next_piece(&mut bytes) else { return None };
+    (scanner.is_clean() && bytes.is_empty()).then_some(message)
 }
 
 fn message(tag: u8, name: &[u8], body: &[u8]) {
@@ -95,8 +121,7 @@ fn message(tag: u8, name: &[u8], body: &[u8]) {
         }
     }
     if let Some(before) = frontend::target(&message) {
-        let renamed =
-            joined(&mut out, |out| rename_target(&message, name, out).map(|()| Bytes::new()));
+        let renamed = joined(&mut out, |out| rename_target(&message, name, out).map(|()| &[][..]));
         let after = match before {
             Target::Statement(_) => Target::Statement(name),
             Target::Portal(_) => Target::Portal(name),
@@ -116,9 +141,12 @@ fn message(tag: u8, name: &[u8], body: &[u8]) {
 }
 
 /// What a renaming writes and returns, put together.
-fn joined(out: &mut BytesMut, rename: impl FnOnce(&mut BytesMut) -> Option<Bytes>) -> Message {
+fn joined<'a>(
+    out: &mut BytesMut,
+    rename: impl FnOnce(&mut BytesMut) -> Option<&'a [u8]>,
+) -> Message {
     let rest = rename(out).expect("what can be read can be renamed");
-    out.extend_from_slice(&rest);
+    out.extend_from_slice(rest);
     scan(out.split().freeze()).expect("one message")
 }
 

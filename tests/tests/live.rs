@@ -17,6 +17,8 @@ mod agent;
 mod app;
 #[path = "live/auth.rs"]
 mod auth;
+#[path = "live/client/mod.rs"]
+mod client;
 #[path = "live/crash.rs"]
 mod crash;
 #[path = "live/crowd.rs"]
@@ -33,6 +35,8 @@ mod errors;
 mod examples;
 #[path = "live/faults.rs"]
 mod faults;
+#[path = "live/gateway/mod.rs"]
+mod gateway;
 #[path = "live/harness.rs"]
 mod harness;
 #[path = "live/large.rs"]
@@ -57,6 +61,8 @@ mod state;
 mod tunnel;
 #[path = "live/types.rs"]
 mod types;
+#[path = "live/typescript.rs"]
+mod typescript;
 #[path = "live/workers.rs"]
 mod workers;
 #[path = "live/world.rs"]

@@ -53,6 +53,11 @@ crate::limits! {
     #[hit = "`08P01`"]
     pub const STARTUP_BYTES_MAX: usize = 10_004;
 
+    /// Bytes of a terms packet: its header and as many options as an exchange may have.
+    #[unit = "bytes"]
+    #[hit = "`08P01`"]
+    pub const TERMS_BYTES_MAX: usize = OPTIONS_BYTES_MAX;
+
     /// Parameters of a client's first packet, and settings in its `options`. Drivers send ten.
     #[unit = "parameters"]
     #[hit = "`08P01`"]

@@ -19,10 +19,11 @@ use crate::types::{DecodeError, ParamError};
 ///
 /// No error contains parameters, rows read or secrets; [`db_error`](Self::db_error) has what the
 /// database chose to say.
+#[derive(Clone)]
 pub struct Error(Box<Kind>);
 
 /// A failure, by where it came from.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 #[expect(clippy::large_enum_variant, reason = "always in a box, and rarely made")]
 pub(crate) enum Kind {
     /// The binding or variable is missing or malformed.
@@ -49,6 +50,12 @@ pub(crate) enum Kind {
     Column { column: String, error: DecodeError },
     /// A row does not fit a struct.
     Struct(String),
+    /// A statement of the transaction failed before: nothing more runs in it.
+    TransactionFailed { first: Error },
+    /// COMMIT was said, and ROLLBACK was done.
+    NotCommitted,
+    /// The transaction is over before it was ended here.
+    TransactionOver { first: Option<Error> },
 }
 
 /// An error thrown by the platform instead of an answer.
@@ -82,6 +89,9 @@ impl Error {
             }
             Kind::Deadline { .. } | Kind::Answer(_) | Kind::Protocol(_) => Some("08007"),
             Kind::Platform(error) => (!error.overloaded).then_some("08007"),
+            Kind::TransactionFailed { .. } => Some("25P02"),
+            Kind::NotCommitted => Some("25P02"),
+            Kind::TransactionOver { .. } => Some("25P01"),
             Kind::Config(_)
             | Kind::Request(_)
             | Kind::Param { .. }
@@ -155,11 +165,26 @@ impl Error {
         (millis > 0).then(|| Duration::from_millis(millis.into()))
     }
 
-    /// What the database reported, if it was the database.
+    /// What the database reported, if it was the database. Of a transaction that failed before, what
+    /// it failed of.
     #[must_use]
     pub fn db_error(&self) -> Option<&DbError> {
+        if let Some(first) = self.first() {
+            return first.db_error();
+        }
         let Kind::Outcome { error, .. } = self.kind() else { return None };
         error.as_ref()
+    }
+
+    /// What a transaction failed of, when this error only tells that it had failed before.
+    #[must_use]
+    #[expect(clippy::wildcard_enum_match_arm, reason = "two kinds of many")]
+    pub fn first(&self) -> Option<&Self> {
+        match self.kind() {
+            Kind::TransactionFailed { first } => Some(first),
+            Kind::TransactionOver { first } => first.as_ref(),
+            _ => None,
+        }
     }
 
     /// Which statement of a batch the database's error is about, from 0.
@@ -167,6 +192,30 @@ impl Error {
     pub fn statement(&self) -> Option<usize> {
         let Kind::Outcome { statement, .. } = self.kind() else { return None };
         *statement
+    }
+
+    /// Whether nothing of the request was executed, so that its transaction goes on as it was.
+    pub(crate) fn left_no_trace(&self) -> bool {
+        match self.kind() {
+            Kind::Request(_) | Kind::Param { .. } => true,
+            // Of classes 08 and 25 are those that say that the transaction is over.
+            Kind::Outcome { outcome, .. } => {
+                outcome.status == Status::Refused
+                    && !matches!(outcome.sqlstate.class(), "08" | "25")
+            }
+            Kind::Config(_)
+            | Kind::Deadline { .. }
+            | Kind::Platform(_)
+            | Kind::Answer(_)
+            | Kind::Protocol(_)
+            | Kind::TooLarge { .. }
+            | Kind::RowCount { .. }
+            | Kind::Column { .. }
+            | Kind::Struct(_)
+            | Kind::NotCommitted
+            | Kind::TransactionFailed { .. }
+            | Kind::TransactionOver { .. } => false,
+        }
     }
 
     fn outcome(&self) -> Option<&Outcome> {
@@ -217,6 +266,21 @@ impl fmt::Display for Error {
             }
             Kind::Column { column, error } => write!(f, "column {column}: {error}"),
             Kind::Struct(problem) => write!(f, "the row does not fit the struct: {problem}"),
+            Kind::TransactionFailed { first } => write!(
+                f,
+                "25P02: nothing more runs in this transaction, because a statement of it failed: \
+                 {first} (roll it back and begin again; what may fail belongs in a savepoint)"
+            ),
+            Kind::NotCommitted => f.write_str(
+                "25P02: the database answered COMMIT with ROLLBACK, because a statement had failed",
+            ),
+            Kind::TransactionOver { first: Some(first) } => {
+                write!(f, "25P01: the transaction is over, and was not committed: {first}")
+            }
+            Kind::TransactionOver { first: None } => f.write_str(
+                "25P01: the transaction is over, and was not committed: a call was dropped before \
+                 its answer was read, which ends the transaction (begin another one)",
+            ),
         }
     }
 }
@@ -234,6 +298,8 @@ impl std::error::Error for Error {
             Kind::Outcome { error, .. } => error.as_ref().map(|error| error as _),
             Kind::Answer(error) => Some(error),
             Kind::Column { error, .. } => Some(error),
+            Kind::TransactionFailed { first } => Some(first),
+            Kind::TransactionOver { first } => first.as_ref().map(|error| error as _),
             Kind::Config(_)
             | Kind::Request(_)
             | Kind::Deadline { .. }
@@ -241,6 +307,7 @@ impl std::error::Error for Error {
             | Kind::Protocol(_)
             | Kind::TooLarge { .. }
             | Kind::RowCount { .. }
+            | Kind::NotCommitted
             | Kind::Struct(_) => None,
         }
     }

@@ -2,19 +2,22 @@
 
 use std::future::Future;
 use std::pin::{Pin, pin};
+use std::rc::Rc;
 use std::time::Duration;
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use futures_util::future::{Either, select};
 use js_sys::Uint8Array;
-use pierhead_wire::envelope::{AnswerError, AnswerReader, Options, Record, RequestId};
+use pierhead_wire::envelope::{AnswerError, AnswerReader, Options, Outcome, Record, RequestId};
 use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_futures::JsFuture;
 use worker::Delay;
 
+use crate::Error;
 use crate::error::Kind;
-use crate::rpc::{self, Alive, Coordinator, Reader, platform};
-use crate::{Error, Statement, statement};
+use crate::result::Collector;
+use crate::rpc::{self, Alive, Peer, Reader, platform};
+use crate::statement::{self, Script};
 
 /// How much longer than the coordinator a caller waits: the coordinator's own refusal says more than
 /// a missed deadline, and needs a trip to arrive.
@@ -23,9 +26,48 @@ const GRACE: Duration = Duration::from_secs(1);
 /// How long an abort may take to arrive. An invocation that ends sooner takes the call with it.
 const ABORT_TIME: Duration = Duration::from_millis(250);
 
+/// An exchange of which nothing was sent.
+pub(crate) struct Unsent {
+    peer: Rc<Peer>,
+    id: RequestId,
+    timeout: Duration,
+    request: BytesMut,
+}
+
+impl Unsent {
+    /// Builds the request.
+    pub(crate) fn new(
+        peer: Rc<Peer>,
+        timeout: Duration,
+        options: &Options,
+        script: &Script<'_>,
+    ) -> Result<Self, Error> {
+        let id = random_id()?;
+        let remaining_ms = u32::try_from(timeout.as_millis()).unwrap_or(u32::MAX).max(1);
+        let request = statement::request(remaining_ms, id, options, script)?;
+        Ok(Self { peer, id, timeout, request })
+    }
+
+    /// Sends it and waits for the answer's beginning.
+    pub(crate) async fn send(self) -> Result<Exchange, Error> {
+        let Self { peer, id, timeout, request } = self;
+        let mut exchange = Exchange {
+            peer,
+            id,
+            alive: Alive::new(),
+            deadline: Deadline::new(timeout.saturating_add(GRACE)),
+            source: Source::Whole,
+            answer: AnswerReader::new(),
+            over: false,
+        };
+        exchange.ask(&request).await?;
+        Ok(exchange)
+    }
+}
+
 /// An exchange under way. Dropped before its outcome, it is aborted.
 pub(crate) struct Exchange {
-    coordinator: Coordinator,
+    peer: Rc<Peer>,
     id: RequestId,
     alive: Alive,
     deadline: Deadline,
@@ -46,31 +88,8 @@ enum Source {
 }
 
 impl Exchange {
-    /// Sends the statements and waits for the answer's beginning.
-    pub(crate) async fn start(
-        coordinator: Coordinator,
-        timeout: Duration,
-        options: &Options,
-        statements: &[Statement<'_>],
-    ) -> Result<Self, Error> {
-        let id = random_id()?;
-        let remaining_ms = u32::try_from(timeout.as_millis()).unwrap_or(u32::MAX).max(1);
-        let request = statement::request(remaining_ms, id, options, statements)?;
-        let mut exchange = Self {
-            coordinator,
-            id,
-            alive: Alive::new(),
-            deadline: Deadline::new(timeout.saturating_add(GRACE)),
-            source: Source::Whole,
-            answer: AnswerReader::new(),
-            over: false,
-        };
-        exchange.send(&request).await?;
-        Ok(exchange)
-    }
-
-    async fn send(&mut self, request: &[u8]) -> Result<(), Error> {
-        let call = self.coordinator.start(request, &self.alive)?;
+    async fn ask(&mut self, request: &[u8]) -> Result<(), Error> {
+        let call = self.peer.start(request, &self.alive)?;
         let answer = self.deadline.within(async { call.await.map_err(platform) }).await;
         let answer = self.note_failure(answer).await?;
         match answer.dyn_into::<Uint8Array>() {
@@ -86,6 +105,16 @@ impl Exchange {
             Err(_) => return Err(AnswerError::NoOutcome.into()),
         }
         Ok(())
+    }
+
+    /// Reads the whole answer.
+    pub(crate) async fn collect(&mut self, collector: &mut Collector) -> Result<Outcome, Error> {
+        loop {
+            match self.next().await? {
+                Record::Data(data) => collector.push(&data)?,
+                Record::Outcome(outcome) => return Ok(outcome),
+            }
+        }
     }
 
     /// The next record; the last one is the outcome.
@@ -143,7 +172,7 @@ impl Exchange {
         if let Source::Stream { reader, .. } = &self.source {
             reader.cancel_and_forget();
         }
-        self.coordinator.start_abort(self.id.0)
+        self.peer.start_abort(self.id.0)
     }
 }
 

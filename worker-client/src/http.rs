@@ -20,6 +20,9 @@ impl Error {
     /// | 500 | everything else: a mistake in the program or its configuration, or an unknown outcome |
     #[must_use]
     pub fn http_status(&self) -> u16 {
+        if let Some(first) = self.first() {
+            return first.http_status();
+        }
         if self.is_timeout() {
             return 504;
         }

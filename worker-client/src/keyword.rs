@@ -16,6 +16,11 @@ pub(crate) fn transaction_control(sql: &str) -> Option<String> {
         .then(|| "prepare transaction".to_owned())
 }
 
+/// Whether `sql` is a COPY, as far as its first word tells.
+pub(crate) fn is_copy(sql: &str) -> bool {
+    word(sql).0.eq_ignore_ascii_case("copy")
+}
+
 /// The first word of `sql`, and what follows it. White space, comments and empty statements before
 /// it are skipped.
 fn word(sql: &str) -> (&str, &str) {

@@ -48,6 +48,8 @@
 //! Parameters go out as text without a type, and the server infers it: a `String` can be given for
 //! anything. Results are checked against the type of their column.
 
+mod connect;
+mod copy;
 mod database;
 mod db_error;
 mod de;
@@ -55,20 +57,29 @@ mod error;
 mod exchange;
 mod http;
 mod keyword;
+mod progress;
 mod result;
 mod row;
 mod rpc;
+mod scope;
+mod settings;
 mod statement;
 mod stream;
+mod terms;
+mod transaction;
 mod types;
 
+pub use copy::{CopyIn, CopyOut};
 pub use database::{Builder, Database};
 pub use db_error::DbError;
 pub use error::Error;
+pub use progress::Mark;
 pub use result::BatchResult;
 pub use row::{Column, ColumnIndex, Row, Rows};
+pub use scope::Scope;
 pub use statement::Statement;
 pub use stream::RowStream;
+pub use transaction::{Isolation, Savepoint, Transaction, TransactionBuilder};
 #[cfg(feature = "json")]
 pub use types::Json;
 pub use types::{AsText, DecodeError, FromColumn, IsNull, ParamError, ToParam};

@@ -28,17 +28,46 @@ pub struct BatchResult {
 pub(crate) struct ResultReader {
     input: BytesMut,
     columns: Option<Arc<[Column]>>,
+    /// Results to come that answer none of the caller's statements.
+    ahead: usize,
 }
 
 #[derive(Debug)]
 pub(crate) enum Event {
     Columns(Arc<[Column]>),
     Row(Row),
-    Complete { affected: u64 },
+    Complete {
+        affected: u64,
+        rolled_back: bool,
+    },
+    /// The statement waits for data, or was given it.
+    CopyIn,
+    /// Data of `COPY … TO STDOUT`.
+    Copied(Bytes),
     Error(Box<DbError>),
+    /// The answer's end, and what became of the transaction.
+    Ready(Ready),
+}
+
+/// Whether a transaction is open where an answer ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Ready {
+    None,
+    Open,
+    Failed,
 }
 
 impl ResultReader {
+    /// A reader of an answer in which so many results come ahead of those that count.
+    pub(crate) fn behind(ahead: usize) -> Self {
+        Self { ahead, ..Self::default() }
+    }
+
+    /// Whether the caller's own statements have begun to be answered.
+    pub(crate) const fn is_past_ahead(&self) -> bool {
+        self.ahead == 0
+    }
+
     pub(crate) fn push(&mut self, data: &[u8]) {
         self.input.extend_from_slice(data);
     }
@@ -47,7 +76,9 @@ impl ResultReader {
     pub(crate) fn next(&mut self) -> Result<Option<Event>, Error> {
         loop {
             let Some(message) = self.next_message()? else { return Ok(None) };
-            if let Some(event) = self.handle(message)? {
+            if let Some(event) = self.handle(message)?
+                && !self.is_ahead(&event)
+            {
                 return Ok(Some(event));
             }
         }
@@ -63,6 +94,15 @@ impl ResultReader {
         Message::parse(&mut self.input).map_err(protocol)
     }
 
+    /// Takes note of what answers this crate's own commands.
+    fn is_ahead(&mut self, event: &Event) -> bool {
+        let ahead = self.ahead > 0 && !matches!(event, Event::Error(_) | Event::Ready(_));
+        if ahead && matches!(event, Event::Complete { .. }) {
+            self.ahead -= 1;
+        }
+        ahead
+    }
+
     #[expect(clippy::wildcard_enum_match_arm, reason = "a foreign enum; the rest is one error")]
     fn handle(&mut self, message: Message) -> Result<Option<Event>, Error> {
         Ok(Some(match message {
@@ -75,26 +115,33 @@ impl ResultReader {
                 self.columns = None;
                 Event::Columns(Arc::from([]))
             }
+            // Nobody asked for the columns of a command ahead.
+            Message::DataRow(_) if self.ahead > 0 => return Ok(None),
             Message::DataRow(row) => {
                 let columns = self.columns.clone().ok_or_else(|| protocol("a row came first"))?;
                 Event::Row(Row::read(columns, &row).map_err(protocol)?)
             }
             Message::CommandComplete(command) => {
-                Event::Complete { affected: affected(command.tag().map_err(protocol)?) }
+                let tag = command.tag().map_err(protocol)?;
+                Event::Complete { affected: affected(tag), rolled_back: tag == "ROLLBACK" }
             }
-            Message::EmptyQueryResponse => Event::Complete { affected: 0 },
+            Message::EmptyQueryResponse => Event::Complete { affected: 0, rolled_back: false },
             Message::ErrorResponse(error) => {
                 Event::Error(Box::new(DbError::read(error.fields()).map_err(protocol)?))
             }
-            // Data of COPY TO STDOUT has no place in rows; its CommandComplete counts it.
+            Message::CopyInResponse(_) => Event::CopyIn,
+            Message::CopyData(data) => Event::Copied(data.into_bytes()),
+            Message::ReadyForQuery(ready) => Event::Ready(match ready.status() {
+                b'I' => Ready::None,
+                b'T' => Ready::Open,
+                b'E' => Ready::Failed,
+                _ => return Err(protocol("a ready point of unknown state")),
+            }),
             Message::ParseComplete
             | Message::BindComplete
             | Message::CloseComplete
             | Message::NoticeResponse(_)
-            | Message::ReadyForQuery(_)
-            | Message::CopyInResponse(_)
             | Message::CopyOutResponse(_)
-            | Message::CopyData(_)
             | Message::CopyDone => return Ok(None),
             _ => return Err(protocol("a message that answers nothing")),
         }))
@@ -119,10 +166,28 @@ pub(crate) struct Collector {
     columns: Option<Arc<[Column]>>,
     rows: Vec<Row>,
     results: Vec<BatchResult>,
+    copies: usize,
+    rolled_back: bool,
+    ready: Option<Ready>,
     error: Option<DbError>,
 }
 
 impl Collector {
+    /// A collector of an answer in which so many results come ahead of those that count.
+    pub(crate) fn behind(ahead: usize) -> Self {
+        Self { reader: ResultReader::behind(ahead), ..Self::default() }
+    }
+
+    /// What the answer's last ready point said, if one came.
+    pub(crate) const fn ready(&self) -> Option<Ready> {
+        self.ready
+    }
+
+    /// Whether the last statement was a ROLLBACK, or a COMMIT that became one.
+    pub(crate) const fn rolled_back(&self) -> bool {
+        self.rolled_back
+    }
+
     pub(crate) fn push(&mut self, data: &Bytes) -> Result<(), Error> {
         self.bytes += data.len();
         if self.bytes > RESULT_BYTES_MAX {
@@ -143,23 +208,31 @@ impl Collector {
             Event::Columns(columns) => self.columns = Some(columns),
             Event::Row(_) if self.too_large => {}
             Event::Row(row) => self.rows.push(row),
-            Event::Complete { affected } => {
+            Event::Complete { affected, rolled_back } => {
+                self.rolled_back = rolled_back;
                 let columns = self.columns.take().unwrap_or_else(|| Arc::from([]));
                 let rows = Rows::new(columns, std::mem::take(&mut self.rows));
                 self.results.push(BatchResult { rows, affected });
             }
             // A second error tells of the end of the session; the first one of its reason.
             Event::Error(error) => self.error = self.error.take().or(Some(*error)),
+            Event::CopyIn => self.copies += 1,
+            // It has no place in rows; the statement's CommandComplete counts it.
+            Event::Copied(_) => {}
+            Event::Ready(ready) => self.ready = Some(ready),
         }
     }
 
-    /// The results of `statements` statements, if the outcome says that they completed.
+    /// The results of `statements` statements, if the outcome says that they completed, and that
+    /// `copies` of them took data.
     pub(crate) fn finish(
         self,
         outcome: Outcome,
         statements: usize,
+        copies: usize,
     ) -> Result<Vec<BatchResult>, Error> {
-        check(outcome, self.error, self.results.len())?;
+        let done = self.reader.is_past_ahead().then_some(self.results.len());
+        check(outcome, self.error, done)?;
         if self.too_large {
             return Err(Error::new(Kind::TooLarge { limit: RESULT_BYTES_MAX }));
         }
@@ -169,16 +242,25 @@ impl Collector {
                 self.results.len()
             )));
         }
+        if self.copies < copies {
+            return Err(Error::request(
+                "the statement was executed, but took no data: copy_in is for COPY … FROM STDIN",
+            ));
+        }
         Ok(self.results)
     }
 }
 
-/// Whether the exchange completed; `done` statements did before an error.
-pub(crate) fn check(outcome: Outcome, error: Option<DbError>, done: usize) -> Result<(), Error> {
+/// Whether the exchange completed; `done` statements did before an error, if it came to them.
+pub(crate) fn check(
+    outcome: Outcome,
+    error: Option<DbError>,
+    done: Option<usize>,
+) -> Result<(), Error> {
     if outcome.status == Status::Completed && error.is_none() {
         return Ok(());
     }
-    let statement = error.as_ref().map(|_| done);
+    let statement = error.as_ref().and(done);
     Err(Error::new(Kind::Outcome { outcome, error, statement }))
 }
 
@@ -211,7 +293,7 @@ mod tests {
     fn rows_arrive_in_pieces() {
         for chunk in [1, 3, 7, 1000] {
             let results = collect(&data(), chunk).unwrap();
-            let results = results.finish(Outcome::completed(0, 0), 1).unwrap();
+            let results = results.finish(Outcome::completed(0, 0), 1, 0).unwrap();
             let [BatchResult { rows, affected: 2 }] = results.as_slice() else { panic!("results") };
             assert_eq!((rows.len(), rows.columns()[0].type_name()), (2, "integer".into()));
             assert_eq!(rows.first().unwrap().get::<i32>("id").unwrap(), -12);
@@ -235,7 +317,7 @@ mod tests {
             retry: Retry::DoNot,
             ..Outcome::completed(0, 0)
         };
-        let error = collect(&data, 9).unwrap().finish(outcome, 2).unwrap_err();
+        let error = collect(&data, 9).unwrap().finish(outcome, 2, 0).unwrap_err();
         assert_eq!(error.sqlstate(), Some("42P01"));
         assert_eq!(error.statement(), Some(1));
         assert_eq!(error.to_string(), "ERROR 42P01: no such");
@@ -247,8 +329,35 @@ mod tests {
     }
 
     #[test]
+    fn what_answers_commands_ahead_is_left_out() {
+        let begun = b"1\0\0\0\x042\0\0\0\x04C\0\0\0\x0aBEGIN\0";
+        let set = [b"1\0\0\0\x042\0\0\0\x04" as &[u8], ROW, b"C\0\0\0\x0dSELECT 1\0"].concat();
+        let rest = [COLUMNS, ROW, SELECTED, b"C\0\0\0\x0dROLLBACK\0", b"Z\0\0\0\x05T"].concat();
+        for chunk in [1, 1000] {
+            let mut collector = Collector::behind(2);
+            for chunk in [begun as &[u8], &set, &rest].concat().chunks(chunk) {
+                collector.push(&Bytes::copy_from_slice(chunk)).unwrap();
+            }
+            assert_eq!(collector.ready(), Some(Ready::Open));
+            assert!(collector.rolled_back());
+            let results = collector.finish(Outcome::completed(0, 0), 2, 0).unwrap();
+            assert_eq!((results[0].rows.len(), results[1].rows.len()), (1, 0));
+        }
+    }
+
+    #[test]
+    fn an_error_of_a_command_ahead_is_about_no_statement() {
+        let mut collector = Collector::behind(1);
+        collector.push(&Bytes::from_static(ERROR)).unwrap();
+        let outcome = Outcome { status: Status::Error, ..Outcome::completed(0, 0) };
+        let error = collector.finish(outcome, 1, 0).unwrap_err();
+        assert_eq!((error.statement(), error.sqlstate()), (None, Some("42P01")));
+    }
+
+    #[test]
     fn an_answer_with_too_few_results_is_of_unknown_outcome() {
-        let error = collect(&data(), 99).unwrap().finish(Outcome::completed(0, 0), 2).unwrap_err();
+        let error =
+            collect(&data(), 99).unwrap().finish(Outcome::completed(0, 0), 2, 0).unwrap_err();
         assert!(error.is_outcome_unknown(), "{error}");
     }
 
@@ -286,7 +395,7 @@ mod tests {
         }
         assert!(collector.rows.is_empty());
         collector.push(&Bytes::from_static(SELECTED)).unwrap();
-        let error = collector.finish(Outcome::completed(0, 0), 1).unwrap_err();
+        let error = collector.finish(Outcome::completed(0, 0), 1, 0).unwrap_err();
         assert!(matches!(error.kind(), Kind::TooLarge { .. }), "{error}");
         assert!(!error.is_outcome_unknown());
     }

@@ -1,9 +1,12 @@
 //! The coordinator's methods as the platform's RPC offers them, and what JavaScript there is around
 //! them.
 
+use std::rc::Rc;
+
 use js_sys::{Array, Function, Object, Promise, Reflect, Uint8Array};
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::{JsFuture, spawn_local};
+pub(crate) use worker::worker_sys::Socket as RawSocket;
 
 use crate::Error;
 use crate::error::{Kind, PlatformError};
@@ -18,20 +21,35 @@ extern "C" {
     pub(crate) fn jurisdiction(this: &Namespace, name: &str) -> Result<Namespace, JsValue>;
 
     #[wasm_bindgen(method, catch, js_name = getByName)]
-    fn get_by_name(this: &Namespace, name: &str, options: &Object) -> Result<Coordinator, JsValue>;
+    fn get_by_name(this: &Namespace, name: &str, options: &Object) -> Result<RawPeer, JsValue>;
 
-    /// A stub of a coordinator. It belongs to one invocation of the Worker, and once broken stays so.
-    pub(crate) type Coordinator;
-
-    #[wasm_bindgen(method, catch)]
-    fn exchange(
-        this: &Coordinator,
-        request: &Uint8Array,
-        alive: &Function,
-    ) -> Result<JsValue, JsValue>;
+    /// A binding of the gateway.
+    #[derive(Clone)]
+    pub(crate) type Gateway;
 
     #[wasm_bindgen(method, catch)]
-    fn abort(this: &Coordinator, request_id: &Uint8Array) -> Result<JsValue, JsValue>;
+    fn database(this: &Gateway, name: &str) -> Result<RawPeer, JsValue>;
+
+    /// A stub of a coordinator, of a gateway's database, or of a lease: all take requests alike. It
+    /// belongs to one invocation of the Worker, and once broken stays so.
+    #[derive(Clone)]
+    type RawPeer;
+
+    #[wasm_bindgen(method, catch)]
+    fn exchange(this: &RawPeer, request: &Uint8Array, alive: &Function)
+    -> Result<JsValue, JsValue>;
+
+    #[wasm_bindgen(method, catch)]
+    fn abort(this: &RawPeer, request_id: &Uint8Array) -> Result<JsValue, JsValue>;
+
+    #[wasm_bindgen(method, catch)]
+    fn begin(this: &RawPeer, options: &Uint8Array) -> Result<RawPeer, JsValue>;
+
+    #[wasm_bindgen(method, catch, js_name = connect)]
+    fn raw_connect(this: &RawPeer, address: &str) -> Result<RawSocket, JsValue>;
+
+    #[wasm_bindgen(method, catch, js_name = connect)]
+    fn raw_connect(this: &Gateway, address: &str) -> Result<RawSocket, JsValue>;
 
     type ByteStream;
 
@@ -49,12 +67,78 @@ extern "C" {
 
 impl Namespace {
     /// The stub of the object with this name, to be created at `location` if it does not exist yet.
-    pub(crate) fn open(&self, name: &str, location: Option<&str>) -> Result<Coordinator, Error> {
+    pub(crate) fn open(&self, name: &str, location: Option<&str>) -> Result<Rc<Peer>, Error> {
+        let raw = self.stub(name, location)?;
+        Ok(Rc::new(Peer { raw, parent: None, disposable: false }))
+    }
+
+    /// A socket of the object with this name.
+    pub(crate) fn connect(&self, name: &str, location: Option<&str>) -> Result<RawSocket, Error> {
+        self.stub(name, location)?.raw_connect(ADDRESS).map_err(platform)
+    }
+
+    fn stub(&self, name: &str, location: Option<&str>) -> Result<RawPeer, Error> {
         let options = Object::new();
         if let Some(location) = location {
             set(&options, "locationHint", location)?;
         }
         self.get_by_name(name, &options).map_err(platform)
+    }
+}
+
+impl Gateway {
+    /// The database behind the gateway. Its first request rides with the question for it.
+    pub(crate) fn open(&self, name: &str) -> Result<Rc<Peer>, Error> {
+        let raw = self.database(name).map_err(platform)?;
+        Ok(Rc::new(Peer { raw, parent: None, disposable: true }))
+    }
+
+    /// A socket of the gateway, which is told the database in the start-up.
+    pub(crate) fn connect(&self) -> Result<RawSocket, Error> {
+        self.raw_connect(ADDRESS).map_err(platform)
+    }
+}
+
+/// The platform wants an address; nobody looks at it.
+const ADDRESS: &str = "pierhead:5432";
+
+/// Whoever takes requests: a coordinator, a gateway's database, or a lease of either. Dropped, it is
+/// let go of: what a lease holds open is rolled back, with nothing to wait for.
+pub(crate) struct Peer {
+    raw: RawPeer,
+    /// Whom a lease is of: let go of after it.
+    #[expect(dead_code, reason = "held, not used")]
+    parent: Option<Rc<Self>>,
+    /// An object's stub needs no disposal, and is not to be had twice.
+    disposable: bool,
+}
+
+impl Peer {
+    /// Calls `exchange`; the answer may still be under way.
+    pub(crate) fn start(&self, request: &[u8], alive: &Alive) -> Result<JsFuture, Error> {
+        let alive = alive.0.as_ref().unchecked_ref();
+        let promise = self.raw.exchange(&Uint8Array::from(request), alive).map_err(platform)?;
+        Ok(future(&promise))
+    }
+
+    /// Calls `abort`, if the platform lets it.
+    pub(crate) fn start_abort(&self, request_id: [u8; 16]) -> Option<JsFuture> {
+        let promise = self.raw.abort(&Uint8Array::from(request_id.as_slice())).ok()?;
+        Some(future(&promise))
+    }
+
+    /// A lease, to which requests can be sent at once: they ride with the question for it.
+    pub(crate) fn lease(self: Rc<Self>, options: &[u8]) -> Result<Rc<Self>, Error> {
+        let raw = self.raw.begin(&Uint8Array::from(options)).map_err(platform)?;
+        Ok(Rc::new(Self { raw, parent: Some(self), disposable: true }))
+    }
+}
+
+impl Drop for Peer {
+    fn drop(&mut self) {
+        if self.disposable {
+            dispose(&self.raw);
+        }
     }
 }
 
@@ -65,21 +149,6 @@ pub(crate) struct Alive(Closure<dyn Fn()>);
 impl Alive {
     pub(crate) fn new() -> Self {
         Self(Closure::new(|| ()))
-    }
-}
-
-impl Coordinator {
-    /// Calls `exchange`; the answer may still be under way.
-    pub(crate) fn start(&self, request: &[u8], alive: &Alive) -> Result<JsFuture, Error> {
-        let alive = alive.0.as_ref().unchecked_ref();
-        let promise = self.exchange(&Uint8Array::from(request), alive).map_err(platform)?;
-        Ok(future(&promise))
-    }
-
-    /// Calls `abort`, if the platform lets it.
-    pub(crate) fn start_abort(&self, request_id: [u8; 16]) -> Option<JsFuture> {
-        let promise = self.abort(&Uint8Array::from(request_id.as_slice())).ok()?;
-        Some(future(&promise))
     }
 }
 
@@ -156,6 +225,11 @@ pub(crate) fn forget(future: JsFuture) {
     spawn_local(async move {
         let _ = future.await;
     });
+}
+
+/// The same of a promise.
+pub(crate) fn forget_promise(promise: &JsValue) {
+    forget(future(promise));
 }
 
 fn get(object: &JsValue, key: &str) -> JsValue {

@@ -6,6 +6,7 @@ mod agent;
 mod apt;
 mod cost;
 mod layout;
+mod package;
 mod process;
 mod programs;
 mod setup;
@@ -32,15 +33,17 @@ cargo xtask <command>
   setup                  install whatever is missing (quick when nothing is)
   build [--dev]          build the coordinator Worker (the build command of wrangler.toml)
   build --all [--dev]    build every Worker that the demo and the tests run
-  test [--fast] [-- F]   set up, build, format, clippy, unit, simulation, wrangler, live tests;
+  test [--fast] [-- F]   set up, build, format, clippy, unit, simulation, wrangler, drivers, live tests;
                          --fast: only what needs no Worker; F: run only tests whose name contains F
+  test --drivers [-- F]  only the driver matrix: other people's drivers and tools on a port
   sim [args]             schedules of the simulation on all processors (`cargo xtask sim --help`)
   smoke                  set up, build, try `wrangler deploy --dry-run` and `wrangler dev`
   demo [args]            set up, build, run the demo (`cargo xtask demo --help` shows its flags)
   bench [args]           set up, build, run the benchmark
   bench --instructions   count the engine's instructions and bytes of memory, with valgrind
   size                   wasm and JavaScript of the coordinator, raw and gzipped
-  env                    print the variables that tests, demo and benchmark read, for `eval`
+  env [--drivers]        print the variables that tests, demo and benchmark read, for `eval`;
+                         --drivers: also those of the driver matrix
 ";
 
 fn main() -> ExitCode {
@@ -79,21 +82,31 @@ fn run(args: &[String]) -> Result<ExitCode> {
             no_more(rest)?;
             size::run(&Layout::find()?).map(|()| ExitCode::SUCCESS)
         }
-        "env" => {
-            no_more(rest)?;
-            let layout = Layout::find()?;
-            let tools = setup::run(&layout, Scope::Run)?;
-            for (name, value) in tools.variables(&layout, &agent::build(&layout)?) {
-                println!("export {name}='{}'", value.display());
-            }
-            Ok(ExitCode::SUCCESS)
-        }
+        "env" => env(rest),
         "help" | "--help" | "-h" => {
             print!("{HELP}");
             Ok(ExitCode::SUCCESS)
         }
         other => bail!("unknown command `{other}`; `cargo xtask help` lists the commands"),
     }
+}
+
+fn env(args: &[String]) -> Result<ExitCode> {
+    let drivers = match args {
+        [] => false,
+        [flag] if flag == "--drivers" => true,
+        [other, ..] => bail!("unknown argument `{other}` of env; it has --drivers"),
+    };
+    let layout = Layout::find()?;
+    let tools = setup::run(&layout, Scope::Run)?;
+    let mut variables = tools.variables(&layout, &agent::build(&layout)?);
+    if drivers {
+        variables.extend(setup::ensure_drivers(&layout)?.variables());
+    }
+    for (name, value) in variables {
+        println!("export {name}='{}'", value.display());
+    }
+    Ok(ExitCode::SUCCESS)
 }
 
 fn build(args: &[String]) -> Result<ExitCode> {

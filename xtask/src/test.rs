@@ -3,13 +3,14 @@
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 
 use anyhow::{Result, bail};
 
 use crate::agent;
 use crate::layout::Layout;
+use crate::package;
 use crate::process;
 use crate::setup::{self, Scope, Tools};
 use crate::smoke;
@@ -21,6 +22,8 @@ use crate::workers::{self, Profile};
 pub(crate) struct Options {
     /// Only what needs neither tools nor Workers.
     fast: bool,
+    /// Only the driver matrix.
+    drivers: bool,
     /// Arguments of the test programs: filters by name, and flags like `--nocapture`. With any,
     /// only tests run.
     filter: Vec<String>,
@@ -34,6 +37,7 @@ impl Options {
         while let Some(arg) = args.next() {
             match arg.as_str() {
                 "--fast" => options.fast = true,
+                "--drivers" => options.drivers = true,
                 "--" => options.filter = args.by_ref().cloned().collect(),
                 other => bail!("unknown argument `{other}` of test; filters follow after `--`"),
             }
@@ -45,6 +49,9 @@ impl Options {
 /// Runs it all; the exit code is a failure if any step failed.
 pub(crate) fn run(layout: &Layout, options: &Options) -> Result<ExitCode> {
     let mut steps = Steps::default();
+    if options.drivers {
+        return only_drivers(layout, options);
+    }
     let mut prepared = None;
     if !options.fast {
         prepared = prepare(layout, &mut steps);
@@ -66,12 +73,44 @@ pub(crate) fn run(layout: &Layout, options: &Options) -> Result<ExitCode> {
         steps.step("wrangler deploy --dry-run", || smoke::dry_run(layout, &tools));
         steps.step("wrangler dev", || smoke::dev(layout, &tools));
     }
+    if options.filter.is_empty() {
+        steps.step("unit tests of the npm package", || package::test(layout, &tools));
+    }
     simulation(layout, options, &mut steps);
+    driver_matrix(layout, options, &tools, &agent, &mut steps);
     eprint!("{}live tests: their summary follows\n\n", steps.table());
     let mut live = cargo(layout, &["test", "--package", "pierhead-tests", "--test", "live"]);
     live.envs(tools.variables(layout, &agent)).args(live_arguments(options));
     let live = process::foreground(&mut live)?.success();
     Ok(verdict(live && steps.passed()))
+}
+
+/// Other people's drivers and tools, with what they print shown.
+fn only_drivers(layout: &Layout, options: &Options) -> Result<ExitCode> {
+    let tools = setup::run(layout, Scope::Run)?;
+    let agent = agent::build(layout)?;
+    let mut matrix = matrix(layout, options, &tools, &agent)?;
+    Ok(verdict(process::foreground(&mut matrix)?.success()))
+}
+
+fn driver_matrix(
+    layout: &Layout,
+    options: &Options,
+    tools: &Tools,
+    agent: &Path,
+    steps: &mut Steps,
+) {
+    steps.step("drivers", || {
+        must(&mut matrix(layout, options, tools, agent)?, "the driver and its words are above")
+    });
+}
+
+fn matrix(layout: &Layout, options: &Options, tools: &Tools, agent: &Path) -> Result<Command> {
+    let drivers = setup::ensure_drivers(layout)?;
+    let args = ["test", "--package", "pierhead-tests", "--test", "drivers", "--", "--nocapture"];
+    let mut command = cargo(layout, &args);
+    command.envs(tools.variables(layout, agent)).envs(drivers.variables()).args(&options.filter);
+    Ok(command)
 }
 
 /// Tools, Workers and the agent's path; nothing when any failed, which ends the run: all else needs
@@ -193,5 +232,6 @@ mod tests {
         assert_eq!(after_dashes(&options), ["--", "pool", "--nocapture"]);
         assert!(after_dashes(&parse(&[]).unwrap()).is_empty());
         assert!(parse(&["pool"]).is_err());
+        assert!(parse(&["--drivers", "--", "psql"]).unwrap().drivers);
     }
 }

@@ -19,6 +19,9 @@ pub(crate) const NODE_FOR_WRANGLER: Version = Version(22, 12, 0);
 /// Oldest Node that npm and the build tools here are tried with.
 pub(crate) const NODE_MIN: Version = Version(20, 0, 0);
 
+/// Oldest Python that the drivers of the matrix run on.
+pub(crate) const PYTHON_MIN: Version = Version(3, 11, 0);
+
 /// Oldest rustc that the `worker` crate compiles with.
 pub(crate) const RUSTC_MIN: Version = Version(1, 91, 0);
 

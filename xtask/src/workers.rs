@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail};
 
 use crate::layout::{Layout, Lock, read_or_empty};
+use crate::package;
 use crate::process;
 use crate::setup::Tools;
 use crate::stamp::{Hash, dep_info_files};
@@ -49,6 +50,8 @@ enum Source {
     Crate(&'static str),
     /// A plain JavaScript Worker that uses npm packages.
     Script(&'static str),
+    /// A TypeScript Worker on the npm package `pierhead`, which is built first.
+    OnPackage(&'static str),
 }
 
 struct Worker {
@@ -58,12 +61,19 @@ struct Worker {
 
 const COORDINATOR: Worker = Worker { name: "coordinator", source: Source::Crate("coordinator") };
 
-const WORKERS: [Worker; 5] = [
+const WORKERS: [Worker; 9] = [
     COORDINATOR,
+    Worker { name: "app", source: Source::Crate("tests/app") },
+    Worker { name: "guide", source: Source::Crate("examples/guide") },
+    Worker { name: "tokio-postgres", source: Source::Crate("examples/tokio-postgres") },
+    Worker { name: "sea-orm", source: Source::Crate("examples/sea-orm") },
     Worker { name: "bound", source: Source::Crate("examples/bound") },
     Worker { name: "embedded", source: Source::Crate("examples/embedded") },
-    Worker { name: "app", source: Source::Crate("tests/app") },
     Worker { name: "direct", source: Source::Script("tests/direct/worker.mjs") },
+    Worker {
+        name: "typescript",
+        source: Source::OnPackage("worker-client/js/test/worker/index.ts"),
+    },
 ];
 
 /// Builds the coordinator Worker.
@@ -102,6 +112,11 @@ fn build(layout: &Layout, tools: &Tools, profile: Profile, workers: &[Worker]) -
             Source::Script(entry) => {
                 let entry = layout.root.join(entry);
                 bundle(layout, tools, worker.name, &entry, Platform::Node)?;
+                "bundled"
+            }
+            Source::OnPackage(entry) => {
+                package::build(layout, tools)?;
+                bundle(layout, tools, worker.name, &layout.root.join(entry), Platform::Node)?;
                 "bundled"
             }
         };

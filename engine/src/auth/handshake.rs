@@ -254,12 +254,19 @@ impl Handshake {
 }
 
 /// Reads a `ParameterStatus`.
-pub(crate) fn parameter(message: &Message) -> Option<(&str, &str)> {
+pub(crate) fn parameter<B: AsRef<[u8]>>(message: &Message<B>) -> Option<(&str, &str)> {
     let text = std::str::from_utf8(message.body()).ok()?;
     let (name, rest) = text.split_once('\0')?;
     let (value, rest) = rest.split_once('\0')?;
     let fits = name.len() <= PARAMETER_BYTES_MAX && value.len() <= PARAMETER_BYTES_MAX;
     (rest.is_empty() && fits).then_some((name, value))
+}
+
+/// Keeps a parameter that is reported. One that cannot be read is of no use to anybody.
+pub(crate) fn note_parameter(parameters: &mut BTreeMap<String, String>, message: &Message<&[u8]>) {
+    if let Some((name, value)) = parameter(message) {
+        remember(parameters, name, value);
+    }
 }
 
 /// Keeps a reported parameter, within the bound on their number.
@@ -328,6 +335,7 @@ impl ConnectFailure {
             sqlstate: SqlState::CANNOT_CONNECT,
             blame: Blame::Database,
             lasting: true,
+            unreachable: false,
             message: format!("the database does not follow the protocol: {what}"),
             hint: "check that host and port are those of a PostgreSQL server".into(),
         }

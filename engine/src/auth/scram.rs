@@ -8,6 +8,8 @@
 //! The proof of the server is not optional: a server that cannot prove that it knows the password
 //! is not the database.
 
+use std::hint::black_box;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use hmac::{Hmac, KeyInit, Mac};
@@ -18,15 +20,15 @@ use crate::limits::{SCRAM_ITERATIONS_MAX, SCRAM_KEYS_KEPT};
 /// The mechanism's name.
 pub(crate) const MECHANISM: &str = "SCRAM-SHA-256";
 
-type Key = [u8; 32];
+pub(super) type Key = [u8; 32];
 
 /// Keys derived from the password with one salt and number of rounds.
 #[derive(Clone)]
-struct Keys {
+pub(super) struct Keys {
     salt: Vec<u8>,
     iterations: u32,
-    client: Key,
-    server: Key,
+    pub(super) client: Key,
+    pub(super) server: Key,
 }
 
 impl std::fmt::Debug for KeyCache {
@@ -49,7 +51,7 @@ impl KeyCache {
         self.derivations
     }
 
-    fn keys(&mut self, password: &str, salt: &[u8], iterations: u32) -> Option<Keys> {
+    pub(super) fn keys(&mut self, password: &str, salt: &[u8], iterations: u32) -> Option<Keys> {
         let found = self.kept.iter().find(|k| k.salt == salt && k.iterations == iterations);
         if let Some(keys) = found {
             return Some(keys.clone());
@@ -155,7 +157,7 @@ fn malformed() -> String {
     "the server's SCRAM message is malformed".into()
 }
 
-fn hmac(key: &[u8], parts: &[&[u8]]) -> Option<Key> {
+pub(super) fn hmac(key: &[u8], parts: &[&[u8]]) -> Option<Key> {
     let mut mac = Hmac::<Sha256>::new_from_slice(key).ok()?;
     for part in parts {
         mac.update(part);
@@ -182,8 +184,9 @@ fn salted_password(password: &[u8], salt: &[u8], iterations: u32) -> Option<Key>
     Some(sum)
 }
 
-fn equal_in_constant_time(a: &[u8], b: &[u8]) -> bool {
-    a.len() == b.len() && a.iter().zip(b).fold(0, |differs, (x, y)| differs | (x ^ y)) == 0
+/// Takes the same time however much of it is equal.
+pub(super) fn equal_in_constant_time(a: &[u8], b: &[u8]) -> bool {
+    a.len() == b.len() && a.iter().zip(b).fold(0, |all, (x, y)| black_box(all | (x ^ y))) == 0
 }
 
 #[cfg(test)]

@@ -39,7 +39,7 @@ impl Engine {
             self.skip_to_sync(id);
             let Some(socket) = self.clients.get(&id).and_then(Client::socket) else { return };
             let one = matches!(failure, Failure::GaveUp { .. });
-            if one || socket.skips || socket.wants == 0 || socket.is_leaving() {
+            if one || socket.skips || socket.inbox.wants() == 0 || socket.is_leaving() {
                 break;
             }
         }
@@ -53,7 +53,7 @@ impl Engine {
             return;
         };
         let mut extended = false;
-        while let Some(piece) = socket.peek() {
+        while let Some(piece) = socket.inbox.peek() {
             if matches!(piece, Piece::Message(m) if m.tag == tag::PASSWORD) {
                 return self.break_socket(id, "a password that nobody asked for");
             }
@@ -72,7 +72,7 @@ impl Engine {
             }
             extended |= matches!(piece, Piece::Message(m)
                 if !matches!(m.tag, tag::COPY_DONE | tag::COPY_FAIL));
-            socket.next();
+            socket.inbox.skip();
             if ends {
                 let mut out = BytesMut::new();
                 backend::ready_for_query(b'I', &mut out);

@@ -44,7 +44,7 @@ impl Engine {
         let Some(client) = self.clients.get_mut(&id) else { return };
         let Some(exchange) = client.exchange_mut() else { return };
         let Some(mut talk) = session.take_talk() else { return };
-        let mut out = Outgoing::default();
+        let mut out = std::mem::take(&mut self.spare_outgoing);
         if talk.transaction == Transaction::None {
             make_ready(session, &Followed::default(), &mut talk, &mut out);
         }
@@ -60,10 +60,11 @@ impl Engine {
             && !shown.indelible
             && !skip_reset();
         if talk.reset_sent {
-            out.push(&super::reset::discard_all());
+            out.add(&super::reset::discard_all());
         }
         session.put_talk(talk);
         let bytes = out.take();
+        self.spare_outgoing = out;
         self.write_session(session_id, bytes);
     }
 
@@ -78,7 +79,7 @@ impl Engine {
             (!self.waiters.is_empty(), self.settings.pinned_max.saturating_sub(self.pinned));
         let settings = &self.settings;
         let rules = Rules { now: self.now, settings, pins_left, others_wait, room: 0 };
-        let mut out = Outgoing::default();
+        let mut out = std::mem::take(&mut self.spare_outgoing);
         let backlog = match session.way {
             Way::Agent => self.links.queued(session.stream) as u64,
             Way::Direct => session.written.saturating_sub(session.taken),
@@ -104,6 +105,7 @@ impl Engine {
             socket.query_until = Some(self.now + self.settings.query_timeout);
         }
         let bytes = out.take();
+        self.spare_outgoing = out;
         if !bytes.is_empty() {
             self.counters.sent += 1;
             self.write_session(session_id, bytes);
@@ -131,7 +133,7 @@ pub(super) fn make_ready(
     out: &mut Outgoing,
 ) -> bool {
     if std::mem::take(&mut session.purge) && !skip_purge() {
-        out.push(&super::reset::deallocate_all());
+        out.add(&super::reset::deallocate_all());
         talk.replies.sent(Expect::Query, Note::Ours);
         session.statements.clear();
     }
@@ -189,6 +191,7 @@ fn write_plan(
             on_session: &mut session.statements,
             talk,
             out,
+            chunk: &exchange.plan.bytes,
             refuse: &refuse,
             plan_cache,
             now,
@@ -202,7 +205,7 @@ fn write_plan(
 
 /// Why a statement is refused by the database's policy.
 fn rejected(settings: &Settings, facts: &Facts) -> Option<Refused> {
-    if settings.state != StatePolicy::Reject {
+    if settings.state != StatePolicy::Reject || planted!(StateNotRejected) {
         return None;
     }
     let what = match facts.signs.state {
@@ -218,7 +221,7 @@ fn rejected(settings: &Settings, facts: &Facts) -> Option<Refused> {
 }
 
 /// True if what the message is to do depends on what names mean.
-fn goes_by_name(next: &Piece, speaker: &Speaker, library: &mut Library) -> bool {
+fn goes_by_name(next: &Piece<&[u8]>, speaker: &Speaker, library: &mut Library) -> bool {
     let Piece::Message(message) = next else { return false };
     match message.tag {
         tag::PARSE => {
@@ -255,26 +258,27 @@ impl Rules<'_> {
         let refuse =
             |facts: &Facts| rejected(self.settings, facts).or_else(|| self.pin(facts, pinned));
         loop {
-            let Some(next) = socket.peek() else { return Stop::Empty };
-            if let Some(stop) = self.stop_before(next, socket, library, session.fence, talk, out) {
+            let Some((next, chunk)) = socket.inbox.peek_in() else { return Stop::Empty };
+            if let Some(stop) = self.stop_before(&next, socket, library, session.fence, talk, out) {
                 return stop;
             }
             if out.len() as u64 >= self.room {
                 return Stop::Full;
             }
-            let Some(piece) = socket.next() else { return Stop::Empty };
             let mut translator = Translator {
                 library,
                 speaker: &mut socket.speaker,
                 on_session: &mut session.statements,
                 talk,
                 out,
+                chunk,
                 refuse: &refuse,
                 plan_cache: true,
                 now: self.now,
                 start: &socket.start_settings,
             };
-            let sent = if plain { translator.plain(&piece) } else { translator.piece(&piece) };
+            let sent = if plain { translator.plain(&next) } else { translator.piece(&next) };
+            socket.inbox.skip();
             if let Err(Malformed(what)) = sent {
                 return Stop::Malformed(what);
             }
@@ -284,7 +288,7 @@ impl Rules<'_> {
     /// Why a client's next message may not be sent now, if it may not.
     fn stop_before(
         &self,
-        next: &Piece,
+        next: &Piece<&[u8]>,
         socket: &Socket,
         library: &mut Library,
         fence: Fence,
@@ -292,7 +296,7 @@ impl Rules<'_> {
         out: &mut Outgoing,
     ) -> Option<Stop> {
         let between = !talk.unsynced && !talk.mid_message;
-        if talk.trying {
+        if talk.must_wait() {
             return Some(Stop::Busy);
         }
         if matches!(next, Piece::Message(m) if m.tag == tag::TERMINATE) {

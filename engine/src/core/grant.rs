@@ -1,7 +1,6 @@
 //! Granting sessions to waiters, sending requests, taking sessions back.
 
 use crate::core::Engine;
-use crate::database::talk::Talk;
 use crate::ids::{ClientId, SessionId};
 use crate::io::{Level, Output};
 use crate::limits::{PARK_AFTER, PROBE_EVERY, PROBE_TIMEOUT, PROBE_WAITER_AFTER, READ_WINDOW};
@@ -23,7 +22,7 @@ impl Engine {
             };
             self.grant(session, client);
         }
-        for id in std::mem::take(&mut self.newly_queued) {
+        while let Some(id) = self.newly_queued.pop() {
             let waits = self.clients.get(&id).is_some_and(|c| c.place == Place::Waiting);
             if waits {
                 let wait_until = self.now + self.settings.wait_timeout;
@@ -67,9 +66,9 @@ impl Engine {
         if let Some(session) = self.sessions.get_mut(&session) {
             session.booked = Some((class, now));
         }
-        self.timers.clear(Target::Session(session), Reason::IdleTimeout);
-        self.timers.clear(Target::Session(session), Reason::Park);
-        self.timers.clear(Target::Client(id), Reason::WaiterDeadline);
+        if !self.newly_queued.contains(&id) {
+            self.timers.clear(Target::Client(id), Reason::WaiterDeadline);
+        }
         let work = Work::Verifying;
         self.enter(session, Why::Granted, |seat| State::Leased { seat, client: holder, work });
         match silent {
@@ -113,7 +112,7 @@ impl Engine {
         let written = session.written;
         let State::Leased { work, .. } = session.state_mut() else { return };
         match work {
-            Work::Verifying => *work = Work::Talking(Box::new(Talk::from(written))),
+            Work::Verifying => *work = Work::Talking(self.spare_talks.begin(written)),
             Work::Talking(talk) => talk.begin_request(written),
         }
         self.timers.set(Target::Client(id), Reason::Probe, self.now + PROBE_EVERY);
@@ -123,25 +122,37 @@ impl Engine {
 
     /// The session is clean: it waits for its next client.
     pub(super) fn release(&mut self, id: SessionId, why: Why) {
-        self.timers.clear(Target::Session(id), Reason::ResetDeadline);
-        if self.sessions.get(&id).is_some_and(|s| s.expires <= self.now) {
+        let Some(session) = self.sessions.get(&id) else { return };
+        let expires = session.expires;
+        if !matches!(session.state(), State::Leased { .. }) {
+            self.timers.clear(Target::Session(id), Reason::ResetDeadline);
+        }
+        if expires <= self.now {
             self.end(id, Why::TooOld);
             return;
         }
         if self.is_unwanted(id) || self.is_answered_early(id) {
             return;
         }
-        let rests = self.sessions.get(&id).is_some_and(|s| self.links.is_parked(s.stream));
+        let Some(session) = self.sessions.get_mut(&id) else { return };
+        let rests = self.links.is_parked(session.stream);
+        if let Some(talk) = session.take_talk() {
+            self.spare_talks.put(talk);
+        }
         self.enter(id, why, |seat| State::Idle { seat });
         let Some(session) = self.sessions.get_mut(&id) else { return };
         if !rests {
             session.idle_until = self.now + self.settings.idle_timeout;
         }
+        session.park_at = self.now + PARK_AFTER;
         let (reason, at) = match session.way {
-            Way::Agent => (Reason::Park, self.now + PARK_AFTER),
+            Way::Agent => (Reason::Park, session.park_at),
             Way::Direct | Way::Cloudflared => (Reason::IdleTimeout, session.idle_until),
         };
-        self.timers.set(Target::Session(id), reason, at);
+        // One that is set for an earlier rest is left: when it comes, it is set for this one.
+        if !self.timers.is_set(Target::Session(id), reason) {
+            self.timers.set(Target::Session(id), reason, at);
+        }
         self.idle.push(id);
         self.grant_reads(id);
     }

@@ -2,31 +2,16 @@
 //! parameters are.
 
 use bytes::BytesMut;
-use pierhead_wire::envelope::SqlState;
 use pierhead_wire::pg::backend;
-use pierhead_wire::pg::startup::{self, PROTOCOL_OPTION_PREFIX, StartUp};
 
 use crate::core::Engine;
+use crate::core::wish::{self, Wanted, Wish, refused};
 use crate::failure::Failure;
 use crate::ids::ClientId;
 use crate::io::Mode;
 use crate::pool::client::{Client, Kind, Place};
 use crate::pool::session::Why;
 use crate::pool::socket::{Key, Stage};
-use crate::settings::Settings;
-use crate::state::Followed;
-
-/// What the client asks for, whole.
-enum Wish {
-    /// TLS or GSS encryption: there is none in here.
-    Encryption,
-    Cancel(u32, Vec<u8>),
-    Session {
-        settings: Followed,
-        minor: u16,
-        unknown: Vec<String>,
-    },
-}
 
 impl Engine {
     /// Reads what a client begins with, as far as it is there.
@@ -35,29 +20,28 @@ impl Engine {
             let Some(Kind::Socket(socket)) = self.clients.get_mut(&id).map(|c| &mut c.kind) else {
                 return;
             };
-            let Stage::StartUp(buffer) = &mut socket.stage else { return };
-            let (wish, used) = match read(buffer, &self.settings) {
+            let Stage::StartUp { buffer, first } = &mut socket.stage else { return };
+            let (wish, used) = match wish::read(buffer, &self.settings) {
                 Ok(Some(found)) => found,
                 Ok(None) => return,
                 Err(failure) => return self.kill_socket(id, &failure, Why::ClientWrong),
             };
             let rest = buffer.split_off(used);
             *buffer = rest;
+            let first = std::mem::replace(first, false);
             match wish {
                 Wish::Encryption => {
                     socket.say(bytes::Bytes::from_static(b"N"));
                     self.flush_socket(id);
                 }
                 Wish::Cancel(pid, secret) => return self.socket_cancels(id, pid, &secret),
-                Wish::Session { settings, minor, unknown } => {
+                Wish::Terms { class, mode } if first => self.take_terms(id, &class, mode),
+                Wish::Terms { .. } => {
+                    return self.break_socket(id, "a terms packet that is not the first packet");
+                }
+                Wish::Session(wanted) => {
                     let early = std::mem::take(buffer).freeze();
-                    socket.stage = Stage::Greeting;
-                    socket.untried = !settings.is_empty();
-                    socket.settings = settings.clone();
-                    socket.start_settings = settings;
-                    self.negotiate(id, minor, &unknown);
-                    self.greeters.push(id);
-                    self.greet();
+                    self.start_socket(id, *wanted);
                     if !early.is_empty() {
                         self.socket_says(id, early);
                     }
@@ -65,6 +49,63 @@ impl Engine {
                 }
             }
         }
+    }
+
+    /// Who let the client in says who it is; not where the shell has said so.
+    fn take_terms(&mut self, id: ClientId, class: &str, mode: Option<Mode>) {
+        let Some(client) = self.clients.get_mut(&id) else { return };
+        let before = client.class;
+        let Kind::Socket(socket) = &mut client.kind else { return };
+        let named = socket.named;
+        if let Some(mode) = mode.filter(|_| !socket.mode_is_fixed) {
+            socket.mode = mode;
+            socket.mode_is_fixed = true;
+        }
+        if named || class.is_empty() {
+            return;
+        }
+        let class = self.enter_class(class);
+        self.leave_class(before);
+        if let Some(client) = self.clients.get_mut(&id) {
+            client.class = class;
+        }
+    }
+
+    /// Begins to serve a socket whose start-up message is there.
+    fn start_socket(&mut self, id: ClientId, wanted: Wanted) {
+        let Some(socket) = self.clients.get_mut(&id).and_then(Client::socket_mut) else { return };
+        if let Some(mode) = wanted.mode {
+            if socket.mode_is_fixed && mode != socket.mode {
+                let fixed = socket.mode.name();
+                let message = format!("pierhead.mode is {fixed} for whoever comes this way");
+                let hint = "leave it out, or use a binding or port without a mode";
+                let failure = refused(b"22023", &message, hint);
+                return self.kill_socket(id, &failure, Why::ClientWrong);
+            }
+            socket.mode = mode;
+        }
+        socket.untried = !wanted.settings.is_empty();
+        socket.settings = wanted.settings.clone();
+        socket.start_settings = wanted.settings;
+        self.negotiate(id, wanted.minor, &wanted.unknown);
+        if self.settings.socket_password.is_some() {
+            return self.ask_for_login(id, &wanted.user, wanted.exists);
+        }
+        self.admit_socket(id, wanted.exists);
+    }
+
+    /// The client is who it says, or nobody asks.
+    pub(super) fn admit_socket(&mut self, id: ClientId, exists: Result<(), Failure>) {
+        if let Err(failure) = exists {
+            return self.kill_socket(id, &failure, Why::ClientWrong);
+        }
+        let now = self.now;
+        let Some(socket) = self.clients.get_mut(&id).and_then(Client::socket_mut) else { return };
+        socket.stage = Stage::Greeting;
+        socket.active_at = now;
+        self.flush_socket(id);
+        self.greeters.push(id);
+        self.greet();
     }
 
     fn negotiate(&mut self, id: ClientId, minor: u16, unknown: &[String]) {
@@ -95,10 +136,7 @@ impl Engine {
 
     /// Those who wait for a first session hear it when there will be none.
     fn fail_greeters(&mut self) {
-        let Some((failure, retry_after)) = self.health.trouble(self.now) else { return };
-        if !failure.lasting || !self.health.is_pausing(self.now) {
-            return;
-        }
+        let Some((failure, retry_after)) = self.health.hopeless(self.now) else { return };
         let failure = Failure::CannotConnect { failure: failure.clone(), retry_after };
         for id in std::mem::take(&mut self.greeters) {
             self.kill_socket(id, &failure, Why::ClientWrong);
@@ -130,6 +168,7 @@ impl Engine {
         backend::ready_for_query(b'I', &mut out);
         socket.say(out.freeze());
         socket.stage = Stage::Open;
+        socket.active_at = self.now;
         socket.key = Some(key);
         self.by_key.insert(key, id);
         self.flush_socket(id);
@@ -162,65 +201,4 @@ impl Engine {
             self.close_socket(id, Why::ClientLeft);
         }
     }
-}
-
-fn read(buffer: &[u8], settings: &Settings) -> Result<Option<(Wish, usize)>, Failure> {
-    let malformed = |message: String| Failure::Invalid { sqlstate: SqlState::MALFORMED, message };
-    let found = StartUp::read(buffer).map_err(|e| malformed(e.to_string()))?;
-    let Some((packet, used)) = found else { return Ok(None) };
-    let wish = match packet {
-        StartUp::SslRequest | StartUp::GssRequest => Wish::Encryption,
-        StartUp::Cancel { pid, secret } => Wish::Cancel(pid, secret.to_vec()),
-        StartUp::Start { minor, parameters } => session(minor, &parameters, settings)?,
-    };
-    Ok(Some((wish, used)))
-}
-
-/// Checks what a client wants of its session.
-fn session(minor: u16, parameters: &[(&str, &str)], settings: &Settings) -> Result<Wish, Failure> {
-    let refused = |code: &[u8; 5], message: String| Failure::Invalid {
-        sqlstate: SqlState::literal(code),
-        message,
-    };
-    let mut wanted: Vec<(String, String)> = Vec::new();
-    let mut unknown = Vec::new();
-    let (mut user, mut database) = (None, None);
-    for &(name, value) in parameters {
-        match name {
-            "user" => user = Some(value),
-            "database" => database = Some(value),
-            "options" => {
-                wanted
-                    .extend(startup::options(value).map_err(|e| refused(b"08P01", e.to_string()))?);
-            }
-            "replication" if !matches!(value, "false" | "off" | "no" | "0") => {
-                let message = "replication is not available through Pierhead".into();
-                return Err(refused(b"0A000", message));
-            }
-            "replication" => {}
-            _ if name.starts_with(PROTOCOL_OPTION_PREFIX) => unknown.push(name.to_owned()),
-            _ => wanted.push((name.to_owned(), value.to_owned())),
-        }
-    }
-    let user = user.unwrap_or_default();
-    if user != settings.user {
-        return Err(refused(b"28000", format!("user {user:?} is not the one that is configured")));
-    }
-    let database = database.unwrap_or(user);
-    if database != settings.database && database != settings.name {
-        return Err(refused(b"3D000", format!("database {database:?} is not configured")));
-    }
-    // What every session begins with need not be set again.
-    let is_default = |name: &str, value: &str| match name.to_ascii_lowercase().as_str() {
-        "client_encoding" => {
-            matches!(value.to_ascii_uppercase().as_str(), "UTF8" | "UTF-8" | "UNICODE")
-        }
-        "application_name" => value == settings.application_name,
-        _ => false,
-    };
-    wanted.retain(|(name, value)| !is_default(name, value));
-    let pairs = wanted.iter().map(|(name, value)| (name.as_str(), value.as_str()));
-    let wanted = Followed::from_start_up(pairs)
-        .map_err(|_| refused(b"54000", "more start-up settings than may be kept".into()))?;
-    Ok(Wish::Session { settings: wanted, minor, unknown })
 }

@@ -17,6 +17,7 @@ use crate::time::{Instant, Millis, Reason};
 
 impl Engine {
     /// Acts on everything that the links have to tell.
+    #[inline]
     pub(super) fn link_events(&mut self) {
         while let Some(event) = self.links.poll_event() {
             self.link_event(event);

@@ -11,6 +11,7 @@ mod grant;
 mod greet;
 mod leases;
 mod links;
+mod login;
 mod open;
 mod park;
 mod prepare;
@@ -20,6 +21,7 @@ pub(crate) mod status;
 mod streams;
 mod time;
 mod turns;
+mod wish;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
@@ -29,7 +31,10 @@ use bytes::Bytes;
 use self::cancel::Cancels;
 use self::status::Counters;
 use crate::accounts::Accounts;
+use crate::auth::guard::Guard;
 use crate::auth::scram::KeyCache;
+use crate::database::outgoing::Outgoing;
+use crate::database::talk::SpareTalks;
 use crate::database::texts::Texts;
 use crate::database::translate::Library;
 use crate::ids::{ClientId, SessionId, StreamId};
@@ -64,6 +69,8 @@ pub struct Engine {
     now: Instant,
     rng: Rng,
     keys: KeyCache,
+    /// What sockets log in with.
+    guard: Guard,
     outputs: VecDeque<Output>,
     timers: Timers,
     budget: Budget,
@@ -95,8 +102,10 @@ pub struct Engine {
     stalled: BTreeSet<SessionId>,
     /// Sockets that may not send more while requests use up their memory.
     starved: BTreeSet<ClientId>,
-    /// Sessions that their clients have cleared in the segment that is being answered.
-    cleared: Vec<SessionId>,
+    spare_talks: SpareTalks,
+    /// Room in which messages for a session are put together. It is taken out for that: what is
+    /// forgotten in it is gone, and never another session's.
+    spare_outgoing: Outgoing,
     /// What is counted in the isolate's allowance.
     counted: usize,
     /// Used from the end: the session used last is used next, so that the others grow idle.
@@ -144,7 +153,8 @@ impl Engine {
             newly_queued: Vec::new(),
             stalled: BTreeSet::new(),
             starved: BTreeSet::new(),
-            cleared: Vec::new(),
+            spare_talks: SpareTalks::default(),
+            spare_outgoing: Outgoing::default(),
             counted: 0,
             budget: Budget::new(settings.pool_size),
             links: Links::new(&settings, object_life),
@@ -154,6 +164,7 @@ impl Engine {
             now,
             rng,
             keys: KeyCache::default(),
+            guard: Guard::default(),
             outputs: VecDeque::new(),
             timers: Timers::default(),
             health: Health::default(),

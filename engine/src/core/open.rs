@@ -212,14 +212,18 @@ impl Engine {
         self.note_open_failure(id, failure);
     }
 
-    /// Remembers the failure; if it will not pass by itself, everybody who waits hears it now.
+    /// Remembers the failure; if it will not pass by itself, everybody who waits hears it now, and who
+    /// waits to be greeted also if it lasts.
     pub(super) fn note_open_failure(&mut self, id: SessionId, failure: ConnectFailure) {
         self.counters.open_failures += 1;
         self.log(Level::Warn, Some(id), None, format!("not opened: {}", failure.message));
         let lasting = failure.lasting;
         self.health.failed(self.now, failure, self.rng.below(100));
-        if !lasting || self.has_usable_session() {
+        if self.has_usable_session() {
             return;
+        }
+        if !lasting {
+            return self.greet();
         }
         let Some((failure, retry_after)) = self.health.trouble(self.now) else { return };
         let failure = Failure::CannotConnect { failure: failure.clone(), retry_after };

@@ -14,7 +14,8 @@ impl Engine {
     pub(super) fn park(&mut self, id: SessionId) {
         let Some(session) = self.sessions.get_mut(&id) else { return };
         if !session.scanner.is_clean() {
-            self.timers.set(Target::Session(id), Reason::Park, self.now + PARK_AFTER);
+            session.park_at = self.now + PARK_AFTER;
+            self.timers.set(Target::Session(id), Reason::Park, session.park_at);
             return;
         }
         let idle = session.idle_until.since(self.now);
@@ -29,7 +30,9 @@ impl Engine {
     /// The database spoke on a session before its agent parked it.
     pub(super) fn unpark(&mut self, id: SessionId) {
         self.enter(id, Why::Spoke, |seat| State::Idle { seat });
-        self.timers.set(Target::Session(id), Reason::Park, self.now + PARK_AFTER);
+        let Some(session) = self.sessions.get_mut(&id) else { return };
+        session.park_at = self.now + PARK_AFTER;
+        self.timers.set(Target::Session(id), Reason::Park, session.park_at);
     }
 
     /// Lets the agent end a session that it holds parked.
@@ -42,7 +45,7 @@ impl Engine {
     /// Nothing is active: what a later life of this object needs is noted, since it may come
     /// next.
     pub(super) fn note_rest(&mut self) {
-        if self.timers.next().active.is_some() {
+        if self.timers.has_active() || self.links.is_empty() {
             return;
         }
         for link in self.links.welcomed() {

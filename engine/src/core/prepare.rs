@@ -41,13 +41,10 @@ impl Engine {
         if client.place != Place::Resting || socket.mode != Mode::Transaction || socket.skips {
             return None;
         }
-        let [Piece::Message(message), Piece::Message(sync)] = socket.peek_two()? else {
-            return None;
-        };
-        if message.tag != tag::PARSE || sync.tag != tag::SYNC {
-            return None;
-        }
-        let parse = frontend::parse(message).filter(|parse| !parse.name.is_empty())?;
+        let mut pieces = socket.inbox.pieces();
+        let Piece::Message(message) = pieces.next().filter(is(tag::PARSE))? else { return None };
+        pieces.next().filter(is(tag::SYNC))?;
+        let parse = frontend::parse(&message).filter(|parse| !parse.name.is_empty())?;
         let statement = self.library.interned.find(parse.sql, parse.types)?;
         let facts = self.library.facts(statement);
         let plain = facts.signs.state.is_none()
@@ -55,7 +52,10 @@ impl Engine {
         let number = self.library.interned.generation(statement);
         let prepared = self.sessions.values().any(|s| s.statements.has(number) == Has::Yes);
         let known = socket.speaker.names.get(parse.name).is_some();
-        (plain && prepared && !known).then(|| (message.clone(), statement))
+        (plain && prepared && !known).then(|| {
+            let raw = Bytes::copy_from_slice(message.raw);
+            (Message { tag: message.tag, raw }, statement)
+        })
     }
 
     fn name_prepared(&mut self, id: ClientId, parse: &Message, statement: StatementId) -> bool {
@@ -69,11 +69,17 @@ impl Engine {
             // Where its session is, the error can be put into words.
             return false;
         }
-        drop((socket.next(), socket.next()));
+        socket.inbox.skip();
+        socket.inbox.skip();
         let mut ready = BytesMut::new();
         backend::ready_for_query(b'I', &mut ready);
         socket.say(made_reply(Made::ParseComplete));
         socket.say(Bytes::from(ready));
         true
     }
+}
+
+/// Whether a piece is a message of this type.
+fn is(tag: u8) -> impl Fn(&Piece<&[u8]>) -> bool {
+    move |piece| matches!(piece, Piece::Message(message) if message.tag == tag)
 }

@@ -1,13 +1,10 @@
 //! Sockets: clients that speak the database's own protocol, for as long as they like.
 
 use bytes::Bytes;
-use pierhead_wire::pg::scan::Piece;
-use pierhead_wire::pg::tag::frontend as tag;
 
 use crate::core::Engine;
 use crate::core::forward::make_ready;
 use crate::database::outgoing::Outgoing;
-use crate::database::talk::Talk;
 use crate::database::transaction::Transaction;
 use crate::failure::Failure;
 use crate::ids::{ClientId, SessionId};
@@ -35,7 +32,7 @@ impl Engine {
             caller: None,
             arrived: self.now,
             granted: None,
-            kind: Kind::Socket(Box::new(Socket::new(terms.mode, self.now))),
+            kind: Kind::Socket(Box::new(Socket::new(terms, self.settings.mode, self.now))),
         };
         self.clients.insert(id, client);
         self.sockets += 1;
@@ -52,16 +49,18 @@ impl Engine {
         let Some(Kind::Socket(socket)) = self.clients.get_mut(&id).map(|c| &mut c.kind) else {
             return;
         };
-        socket.active_at = now;
+        if matches!(socket.stage, Stage::Open) {
+            socket.active_at = now;
+        }
         if !socket.used_credit(bytes.len()) {
             return self.break_socket(id, "more bytes than were granted");
         }
         match &mut socket.stage {
-            Stage::StartUp(buffer) => {
+            Stage::StartUp { buffer, .. } => {
                 buffer.extend_from_slice(&bytes);
                 self.read_start_up(id);
             }
-            Stage::Greeting | Stage::Open => self.socket_says(id, bytes),
+            Stage::Login(..) | Stage::Greeting | Stage::Open => self.socket_says(id, bytes),
             Stage::Cancelling => {}
         }
         self.grant_socket(id);
@@ -96,8 +95,10 @@ impl Engine {
         let Some(client) = self.clients.get_mut(&id) else { return };
         let place = client.place;
         let Kind::Socket(socket) = &mut client.kind else { return };
-        if !matches!(socket.stage, Stage::Open) {
-            return;
+        match socket.stage {
+            Stage::Open => {}
+            Stage::Login(..) => return self.log_in_socket(id),
+            Stage::StartUp { .. } | Stage::Greeting | Stage::Cancelling => return,
         }
         if socket.skips {
             self.skip_to_sync(id);
@@ -117,10 +118,10 @@ impl Engine {
         let Some(client) = self.clients.get_mut(&id) else { return };
         let resting = client.place == Place::Resting;
         let Kind::Socket(socket) = &mut client.kind else { return };
-        if !resting || (socket.wants == 0 && socket.inbox_bytes() < FORWARD_EARLY) {
+        if !resting || (socket.inbox.wants() == 0 && socket.inbox_bytes() < FORWARD_EARLY) {
             return self.arm_socket(id);
         }
-        if matches!(socket.peek(), Some(Piece::Message(m)) if m.tag == tag::TERMINATE) {
+        if socket.is_leaving() {
             return self.socket_left(id);
         }
         client.arrived = now;
@@ -136,8 +137,8 @@ impl Engine {
         let Some(client) = self.clients.get_mut(&id) else { return };
         let Kind::Socket(socket) = &mut client.kind else { return };
         let Some(session) = self.sessions.get_mut(&session_id) else { return };
-        let mut talk = Box::new(Talk::from(session.written));
-        let mut out = Outgoing::default();
+        let mut talk = self.spare_talks.begin(session.written);
+        let mut out = std::mem::take(&mut self.spare_outgoing);
         if socket.mode == Mode::Session {
             talk.must_reset = true;
         }
@@ -153,6 +154,7 @@ impl Engine {
             *work = Work::Talking(talk);
         }
         let bytes = out.take();
+        self.spare_outgoing = out;
         if !bytes.is_empty() {
             self.write_session(session_id, bytes);
         }
@@ -269,12 +271,8 @@ impl Engine {
         }
         let limit = self.settings.transaction_timeout;
         socket.transaction_until = (limit.0 > 0).then(|| now + limit);
-        let wants = socket.wants > 0 || socket.inbox_bytes() >= FORWARD_EARLY;
+        let wants = socket.inbox.wants() > 0 || socket.inbox_bytes() >= FORWARD_EARLY;
         let may_stay = socket.turns < LEASE_TURNS || self.waiters.is_empty();
-        if let Some(at) = self.cleared.iter().position(|&s| s == session_id) {
-            self.cleared.swap_remove(at);
-            self.unpin_socket(id);
-        }
         let stays = self.keeps_session(id);
         if fatal || !quiet || stays || (wants && may_stay) {
             return self.forward_socket(id);
@@ -305,7 +303,6 @@ impl Engine {
     /// The holder of a session has no more use for it, and nothing is on its way.
     pub(super) fn lease_over(&mut self, id: SessionId) {
         let Some(session) = self.sessions.get_mut(&id) else { return };
-        self.cleared.retain(|&other| other != id);
         self.stalled.remove(&id);
         let Some(talk) = session.talk() else {
             return self.release(id, Why::NotSent);
@@ -342,17 +339,6 @@ impl Engine {
             socket.pinned = Some(why);
             self.pinned += 1;
             self.counters.pins += 1;
-        }
-    }
-
-    fn unpin_socket(&mut self, id: ClientId) {
-        let Some(socket) = self.clients.get_mut(&id).and_then(Client::socket_mut) else { return };
-        if socket.mode == Mode::Transaction && socket.pinned.take().is_some() {
-            self.pinned = self.pinned.saturating_sub(1);
-        }
-        let session = self.clients.get(&id).and_then(Client::session);
-        if let Some(talk) = session.and_then(|s| self.sessions.get_mut(&s)?.talk_mut()) {
-            talk.effects.cleared();
         }
     }
 

@@ -272,6 +272,9 @@ impl Engine {
 
 impl Drop for Engine {
     fn drop(&mut self) {
+        if planted!(ShareKept) {
+            return;
+        }
         self.settings.allowance.changed(self.counted, 0);
     }
 }

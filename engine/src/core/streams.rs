@@ -3,7 +3,6 @@
 use bytes::Bytes;
 
 use crate::core::{Carrier, Engine};
-use crate::database::kept::Kept;
 use crate::database::talk::Talk;
 use crate::failure::{ConnectFailure, Failure};
 use crate::ids::{ClientId, SessionId, StreamId};
@@ -12,7 +11,6 @@ use crate::limits::{RETRIES_MAX, WRITE_WINDOW};
 use crate::pool::client::{Client, Kind, Place};
 use crate::pool::session::{State, Why, Work};
 use crate::settings::Way;
-use pierhead_wire::pg::scan::Piece;
 
 /// What a session was doing when its stream ended.
 pub(super) enum Lost {
@@ -23,7 +21,7 @@ pub(super) enum Lost {
         retry: bool,
         rested: bool,
         detail: String,
-        kept: Vec<Piece>,
+        kept: Bytes,
     },
     /// A socket's client holds the session, and nothing of it is on its way.
     AtRest {
@@ -65,6 +63,9 @@ impl Engine {
 
     /// Links may have sent on.
     pub(super) fn unstall_links(&mut self) {
+        if self.stalled.is_empty() {
+            return;
+        }
         let over_links = |id: &&SessionId| {
             self.sessions.get(id).is_none_or(|s| {
                 s.way == Way::Agent && (self.links.queued(s.stream) as u64) < WRITE_WINDOW
@@ -190,12 +191,12 @@ impl Engine {
 
     /// Nothing of the request was sent: it is tried on another session. That a session had ended
     /// while it rested is no sign of trouble, and there are only so many of them.
-    fn retry(&mut self, holder: ClientId, rested: bool, detail: &str, kept: Vec<Piece>) {
+    fn retry(&mut self, holder: ClientId, rested: bool, detail: &str, kept: Bytes) {
         self.counters.retries += 1;
         let Some(client) = self.clients.get_mut(&holder) else { return };
         match &mut client.kind {
             Kind::Socket(socket) => {
-                socket.put_back(kept);
+                socket.inbox.put_back(kept);
                 self.count_inbox(holder);
                 self.requeue(holder);
             }
@@ -283,14 +284,14 @@ fn what_was_lost(
     match work {
         Work::Verifying => {
             let detail = detail.to_owned();
-            Lost::Request { client, retry: true, rested, detail, kept: Vec::new() }
+            Lost::Request { client, retry: true, rested, detail, kept: Bytes::new() }
         }
         Work::Talking(talk) => {
             // A socket's messages are known only as long as they are kept.
             let retry =
-                nothing_reached_the_database(talk, accepted) && (talk.kept.is_some() || !socket);
+                nothing_reached_the_database(talk, accepted) && (talk.kept.is_on() || !socket);
             let detail = talk.fatal.clone().unwrap_or_else(|| detail.to_owned());
-            let kept = talk.kept.as_ref().map(Kept::pieces).unwrap_or_default();
+            let kept = talk.kept.messages();
             Lost::Request { client, retry, rested, detail, kept }
         }
     }

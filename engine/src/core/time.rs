@@ -27,7 +27,9 @@ impl Engine {
     /// Acts on every deadline that is due. Each is taken out of the table first, and set again only
     /// later than now, so this ends.
     pub(super) fn expire(&mut self) {
-        while let Some((reason, target)) = self.timers.pop_due(self.now) {
+        while self.timers.is_due(self.now)
+            && let Some((reason, target)) = self.timers.pop_due(self.now)
+        {
             match target {
                 Target::Client(id) => self.client_due(id, reason),
                 Target::Session(id) => self.session_due(id, reason),
@@ -98,7 +100,7 @@ impl Engine {
         let settings = &self.settings;
         let talk = client.session().and_then(|s| self.sessions.get(&s)?.talk());
         let silent = match (&socket.stage, talk) {
-            (Stage::StartUp(_) | Stage::Greeting, _) => {
+            (Stage::StartUp { .. } | Stage::Login(..) | Stage::Greeting, _) => {
                 Some((socket.active_at + START_UP_TIMEOUT, Due::StartUp))
             }
             (Stage::Cancelling, _) => None,
@@ -128,12 +130,7 @@ impl Engine {
         }
         let settings = &self.settings;
         let failure = match due {
-            Due::StartUp => match self.health.trouble(self.now) {
-                Some((failure, retry_after)) if self.has_greeters() => {
-                    Failure::CannotConnect { failure: failure.clone(), retry_after }
-                }
-                _ => Failure::StartUpTooSlow { after: START_UP_TIMEOUT },
-            },
+            Due::StartUp => self.why_not_greeted(id),
             Due::Idle => Failure::ClientIdle { after: settings.client_idle_timeout },
             Due::IdleInTransaction => {
                 Failure::IdleInTransaction { after: settings.idle_in_transaction_timeout }
@@ -146,6 +143,20 @@ impl Engine {
             Due::Query => return self.query_due(id),
         };
         self.kill_socket(id, &failure, Why::HeldTooLong);
+    }
+
+    /// A start-up took too long: because the client did not finish it, or the database did not let a
+    /// first session be opened.
+    fn why_not_greeted(&self, id: ClientId) -> Failure {
+        let socket = self.clients.get(&id).and_then(Client::socket);
+        if !socket.is_some_and(|socket| matches!(socket.stage, Stage::Greeting)) {
+            return Failure::StartUpTooSlow { after: START_UP_TIMEOUT };
+        }
+        let (failure, retry_after) = match self.health.trouble(self.now) {
+            Some((failure, retry_after)) => (failure.clone(), retry_after),
+            None => (ConnectFailure::timed_out(START_UP_TIMEOUT), Millis(0)),
+        };
+        Failure::CannotConnect { failure, retry_after }
     }
 
     /// True if a client has sent something that is not answered.
@@ -191,6 +202,13 @@ impl Engine {
             (State::Resetting { .. }, Reason::ResetDeadline) => self.end(id, Why::NotCleared),
             (State::Draining { .. }, Reason::ResetDeadline) => self.drain_overdue(id),
             (State::Ending { .. }, Reason::EndDeadline) => self.end_overdue(id),
+            // It was at work since the deadline was set.
+            (State::Idle { .. }, Reason::Park) if session.park_at > self.now => {
+                self.timers.set(Target::Session(id), reason, session.park_at);
+            }
+            (State::Idle { .. }, Reason::IdleTimeout) if session.idle_until > self.now => {
+                self.timers.set(Target::Session(id), reason, session.idle_until);
+            }
             (State::Idle { .. }, Reason::Park) => self.park(id),
             (State::Idle { .. }, Reason::IdleTimeout) => self.idle_for_long(id),
             (State::Idle { .. }, Reason::Lifetime) => self.end(id, Why::TooOld),
@@ -201,7 +219,8 @@ impl Engine {
     /// A session was idle for long enough: it is ended, unless it is one of those that are kept.
     fn idle_for_long(&mut self, id: SessionId) {
         let at = self.now + self.settings.idle_timeout;
-        if self.idle.len() > self.settings.min_idle {
+        let kept = if planted!(MinIdleForgotten) { 0 } else { self.settings.min_idle };
+        if self.idle.len() > kept {
             return self.end(id, Why::IdleTooLong);
         }
         if let Some(session) = self.sessions.get_mut(&id) {

@@ -41,9 +41,14 @@ impl Engine {
             self.login_step(id, step);
             return;
         }
-        session.scanner.push(bytes.clone());
         let client = self.served(id);
-        self.session_pieces(id, &bytes);
+        let mut rest: &[u8] = &bytes;
+        while let Some((piece, turn)) = self.answer_plainly(id, &bytes, &mut rest) {
+            self.leased_turned(id, &bytes, &piece.hold(&bytes), turn);
+        }
+        if !rest.is_empty() {
+            self.session_pieces(id, bytes.slice_ref(rest));
+        }
         if let Some(client) = client {
             self.flush_client(client);
         }
@@ -59,13 +64,56 @@ impl Engine {
         }
     }
 
-    fn session_pieces(&mut self, id: SessionId, chunk: &Bytes) {
+    /// Passes on what plainly answers the client that is served, up to the first piece that means
+    /// more. `None` if what is left of the chunk is not for a client, or does not begin with a whole
+    /// piece.
+    fn answer_plainly<'a>(
+        &mut self,
+        id: SessionId,
+        chunk: &Bytes,
+        rest: &mut &'a [u8],
+    ) -> Option<(Piece<&'a [u8]>, Turn)> {
+        let client = self.served(id);
+        let now = self.now;
+        let session = self.sessions.get_mut(&id)?;
+        let holder = session.client()?;
+        let mut listener = client.and_then(|client| self.clients.get_mut(&client));
+        let mut listener = listener.as_mut().and_then(|client| client.listener());
+        let (scanner, talk, parameters) = session.listened()?;
+        let mut passed = 0;
+        let stop = loop {
+            let Some(piece) = scanner.next_whole(rest) else { break None };
+            if let Piece::Message(message) = &piece
+                && message.tag == tag::PARAMETER_STATUS
+            {
+                handshake::note_parameter(parameters, message);
+            }
+            talk.answer_began(now);
+            let turn = talk.turn(&piece);
+            match &mut listener {
+                Some(listener) if talk.is_plain(&turn) => {
+                    passed += piece.bytes().len();
+                    listener.hear(chunk, piece.bytes());
+                }
+                _ => break Some((piece, turn)),
+            }
+        };
+        self.answer_bytes += passed;
+        if stop.is_some() {
+            self.settle_statements(id, Some(holder));
+        }
+        stop
+    }
+
+    fn session_pieces(&mut self, id: SessionId, chunk: Bytes) {
+        let mut rest = chunk.clone();
+        let chunk = &chunk;
         loop {
             let Some(session) = self.sessions.get_mut(&id) else { return };
             if matches!(session.state(), State::Ending { .. }) {
                 return;
             }
-            match session.scanner.next_piece() {
+            match session.scanner.next_piece(&mut rest) {
                 Ok(None) => return,
                 Ok(Some(piece)) => self.session_piece(id, chunk, piece),
                 Err(error) => return self.wrong(id, &error.to_string()),
@@ -75,12 +123,10 @@ impl Engine {
 
     fn session_piece(&mut self, id: SessionId, chunk: &Bytes, piece: Piece) {
         let Some(session) = self.sessions.get_mut(&id) else { return };
-        if let Piece::Message(message) = &piece
+        if let Piece::Message(message) = piece.view()
             && message.tag == tag::PARAMETER_STATUS
-            && let Some((name, value)) = handshake::parameter(message)
         {
-            // One that cannot be read is of no use to anybody.
-            handshake::remember(&mut session.parameters, name, value);
+            handshake::note_parameter(&mut session.parameters, &message);
         }
         match session.state_mut() {
             State::Opening { handshake, .. } => match (handshake, piece) {
@@ -98,12 +144,12 @@ impl Engine {
             State::Leased { client, work: Work::Talking(talk), .. } => {
                 let holder = *client;
                 talk.answer_began(self.now);
-                let turn = talk.turn(&piece);
+                let turn = talk.turn(&piece.view());
                 self.settle_statements(id, Some(holder));
                 self.leased_turned(id, chunk, &piece, turn);
             }
             State::Draining { talk, after: None, .. } => {
-                let turn = talk.turn(&piece);
+                let turn = talk.turn(&piece.view());
                 self.settle_statements(id, None);
                 self.draining_turned(id, turn);
             }
@@ -120,7 +166,7 @@ impl Engine {
     pub(super) fn settle_statements(&mut self, id: SessionId, holder: Option<ClientId>) {
         let Some(session) = self.sessions.get_mut(&id) else { return };
         let Some(talk) = session.any_talk_mut() else { return };
-        if !talk.replies.has_settled() && talk.dropped.is_empty() && talk.broken.is_none() {
+        if !talk.has_settled() {
             return;
         }
         let settled = talk.replies.take_settled();
@@ -140,12 +186,7 @@ impl Engine {
         for one in dropped {
             let Some(speaker) = client.as_mut().and_then(|c| c.speaker_mut()) else { continue };
             match one {
-                Dropped::One(name) => {
-                    if let Some(statement) = speaker.names.get(&name) {
-                        session.statements.forget(interned.generation(statement));
-                        speaker.unname(&name, interned);
-                    }
-                }
+                Dropped::One(name) => speaker.unname(&name, interned),
                 Dropped::All => {
                     speaker.clear_names(interned);
                     session.statements.clear();
@@ -156,8 +197,8 @@ impl Engine {
                     session.applied = Followed::default();
                     if let Some(socket) = client.as_mut().and_then(|c| c.socket_mut()) {
                         socket.settings = socket.start_settings.clone();
+                        self.pinned = self.pinned.saturating_sub(socket.unpin().into());
                     }
-                    self.cleared.push(id);
                 }
             }
         }
@@ -325,14 +366,15 @@ impl Engine {
     fn run_again(&mut self, id: SessionId, client: ClientId) {
         self.counters.cures += 1;
         let Some(talk) = self.sessions.get_mut(&id).and_then(|s| s.talk_mut()) else { return };
-        let pieces = talk.kept.take().map(|kept| kept.pieces()).unwrap_or_default();
+        let messages = talk.kept.messages();
+        talk.kept.stop();
         match self.clients.get_mut(&client).map(|c| &mut c.kind) {
             Some(Kind::Exchange(_)) => self.write_exchange(id, client),
             Some(Kind::Socket(socket)) => {
                 if planted!(CureTwice) {
-                    socket.put_back(pieces.clone());
+                    socket.inbox.put_back(messages.clone());
                 }
-                socket.put_back(pieces);
+                socket.inbox.put_back(messages);
                 self.forward_socket(client);
             }
             Some(Kind::Lease(_)) | None => {}

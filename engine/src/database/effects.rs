@@ -28,6 +28,9 @@ struct Part {
 impl Part {
     fn add(&mut self, facts: &Facts) {
         self.changes.extend(facts.changes.iter().cloned());
+        if planted!(ListenerNotKept) && facts.signs.state == Some(Sign::Listen) {
+            return;
+        }
         self.sign = self.sign.or(facts.signs.state);
     }
 
@@ -130,11 +133,6 @@ impl Effects {
     /// Why the session cannot be handed on as it is, committed or not.
     pub(crate) fn sign(&self) -> Option<Sign> {
         self.kept.sign.or(self.open.sign)
-    }
-
-    /// The client cleared the session itself.
-    pub(crate) fn cleared(&mut self) {
-        self.kept = Part::default();
     }
 }
 

@@ -22,14 +22,16 @@ impl Plan {
     pub(crate) fn read(bytes: Bytes) -> Result<Self, String> {
         let mut reader = Reader::default();
         let mut scanner = Scanner::new(Direction::Frontend);
-        scanner.push(bytes.clone());
-        while let Some(piece) = scanner.next_piece().map_err(|e| format!("malformed: {e}"))? {
+        let mut rest: &[u8] = &bytes;
+        while let Some(piece) = scanner.next_whole(&mut rest) {
             match piece {
                 Piece::Message(message) => reader.message(&message)?,
                 Piece::Bulk { first, .. } => reader.copy_data(first)?,
             }
         }
-        if !scanner.is_clean() {
+        if !rest.is_empty() {
+            let fault = scanner.next_piece(&mut bytes.slice_ref(rest));
+            fault.map_err(|e| format!("malformed: {e}"))?;
             return Err("the last message is cut short".into());
         }
         if !reader.complete {
@@ -39,11 +41,10 @@ impl Plan {
     }
 
     /// Its messages, one by one.
-    pub(crate) fn pieces(&self) -> impl Iterator<Item = Piece> + use<> {
-        let mut scanner = Scanner::new(Direction::Frontend);
-        scanner.push(self.bytes.clone());
-        // It was read before, so there are no errors.
-        std::iter::from_fn(move || scanner.next_piece().ok().flatten())
+    pub(crate) fn pieces(&self) -> impl Iterator<Item = Piece<&[u8]>> {
+        let scanner = Scanner::new(Direction::Frontend);
+        let mut rest: &[u8] = &self.bytes;
+        std::iter::from_fn(move || scanner.next_whole(&mut rest))
     }
 }
 
@@ -59,7 +60,7 @@ struct Reader {
 }
 
 impl Reader {
-    fn message(&mut self, message: &Message) -> Result<(), String> {
+    fn message(&mut self, message: &Message<&[u8]>) -> Result<(), String> {
         self.count()?;
         if self.copying && !matches!(message.tag, tag::COPY_DONE | tag::COPY_FAIL) {
             return Err("CopyData must be followed by CopyDone or CopyFail".into());

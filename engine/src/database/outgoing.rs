@@ -3,10 +3,7 @@
 
 use bytes::{Bytes, BytesMut};
 
-use crate::limits::COPIED_BYTES_MAX;
-
-/// Bytes of room for small messages to begin with: a query with a few parameters.
-const SCRATCH: usize = 256;
+use crate::limits::{COPIED_BYTES_MAX, SPARE_BYTES_MAX};
 
 /// Bytes to be written.
 #[derive(Debug, Default)]
@@ -17,21 +14,25 @@ pub(crate) struct Outgoing {
 }
 
 impl Outgoing {
-    /// Adds bytes of a client.
-    pub(crate) fn push(&mut self, bytes: &Bytes) {
+    /// Adds bytes of a client, as they lie in a chunk.
+    pub(crate) fn push(&mut self, chunk: &Bytes, bytes: &[u8]) {
         self.total += bytes.len();
         if bytes.len() <= COPIED_BYTES_MAX {
-            self.begin();
             self.scratch.extend_from_slice(bytes);
         } else {
             self.flush();
-            self.pieces.push(bytes.clone());
+            self.pieces.push(chunk.slice_ref(bytes));
         }
+    }
+
+    /// Adds bytes that are made here, and are few.
+    pub(crate) fn add(&mut self, bytes: &[u8]) {
+        self.total += bytes.len();
+        self.scratch.extend_from_slice(bytes);
     }
 
     /// Adds bytes that are made here.
     pub(crate) fn write<T>(&mut self, write: impl FnOnce(&mut BytesMut) -> T) -> T {
-        self.begin();
         let before = self.scratch.len();
         let result = write(&mut self.scratch);
         self.total += self.scratch.len() - before;
@@ -50,16 +51,15 @@ impl Outgoing {
         std::mem::take(&mut self.pieces)
     }
 
+    /// Small messages are copied once more: so their piece is no longer than they are, and the room
+    /// in which they were put together serves the next ones.
     fn flush(&mut self) {
         if !self.scratch.is_empty() {
-            self.pieces.push(std::mem::take(&mut self.scratch).freeze());
-        }
-    }
-
-    /// Makes room at once for what is usual: growing there costs more than the copying.
-    fn begin(&mut self) {
-        if self.scratch.is_empty() {
-            self.scratch.reserve(SCRATCH);
+            self.pieces.push(Bytes::copy_from_slice(&self.scratch));
+            self.scratch.clear();
+            if self.scratch.capacity() > SPARE_BYTES_MAX {
+                self.scratch = BytesMut::new();
+            }
         }
     }
 }

@@ -24,6 +24,7 @@ use std::sync::Arc;
 use pierhead_wire::pg::tag::backend as tag;
 
 use crate::database::speaker::Unnamed;
+use crate::limits::SPARE_ENTRIES_MAX;
 use crate::sql::Facts;
 use crate::statements::StatementId;
 
@@ -98,15 +99,22 @@ impl Replies {
         replies
     }
 
-    /// A message was sent.
-    pub(crate) fn sent(&mut self, expect: Expect, note: Note) {
+    /// Nothing is to come, and nothing came: but room that was made stays, within a bound.
+    pub(crate) fn empty(&mut self) {
+        self.queue.clear();
+        let mut queue = std::mem::take(&mut self.queue);
+        queue.shrink_to(SPARE_ENTRIES_MAX);
+        *self = Self { queue, ..Self::default() };
+    }
+
+    /// A message was sent. False if the server throws it away.
+    pub(crate) fn sent(&mut self, expect: Expect, note: Note) -> bool {
         if self.copying {
             match expect {
-                // The server throws it away.
-                Expect::Sync | Expect::Flush => return,
+                Expect::Sync | Expect::Flush => return false,
                 Expect::CopyEnd => {
                     self.copying = false;
-                    return;
+                    return true;
                 }
                 Expect::Parse
                 | Expect::Bind
@@ -122,18 +130,26 @@ impl Replies {
         if self.skipping {
             if expect != Expect::Sync {
                 self.skip(note);
-                return;
+                return false;
             }
             self.skipping = false;
         }
         self.ready_points += usize::from(expect.is_answered_by_ready());
         self.queue.push_back(Entry { expect, note });
+        true
     }
 
     /// True if an error to come may undo what a client did to its names.
     pub(crate) fn may_undo_names(&self) -> bool {
-        let named = |note: &Note| {
-            matches!(note, Note::Names { .. } | Note::Closes { .. } | Note::Unnamed { .. })
+        let named = |note: &Note| match note {
+            Note::Names { .. } | Note::Closes { .. } | Note::Unnamed { .. } => true,
+            Note::Asks { before, .. } => !matches!(before, Unnamed::None),
+            Note::Nothing
+            | Note::Ours
+            | Note::Prepares { .. }
+            | Note::Evicts { .. }
+            | Note::Uses(_)
+            | Note::Runs(_) => false,
         };
         self.queue.iter().any(|e| named(&e.note))
     }
@@ -141,6 +157,12 @@ impl Replies {
     /// True if nothing is to come.
     pub(crate) fn is_empty(&self) -> bool {
         self.queue.iter().all(|e| matches!(e.expect, Expect::CopyEnd | Expect::Flush))
+    }
+
+    /// True if nothing is to come that answers the client.
+    pub(crate) fn are_ours(&self) -> bool {
+        let unanswered = |e: &Entry| matches!(e.expect, Expect::CopyEnd | Expect::Flush);
+        self.queue.iter().all(|e| e.note.is_ours() || unanswered(e))
     }
 
     /// True if the next reply answers something that the client did not send.
@@ -170,6 +192,12 @@ impl Replies {
     /// True if there is something for [`Replies::take_settled`].
     pub(crate) fn has_settled(&self) -> bool {
         !self.settled.is_empty() || !self.undone.is_empty()
+    }
+
+    /// True if the next reply may be one that is made here.
+    #[inline]
+    pub(crate) fn may_be_made(&self) -> bool {
+        self.within == Within::Start && self.queue.front().is_some_and(|e| !e.expect.is_sent())
     }
 
     /// A reply that is made here and whose turn it is. With `waits`, only if a Flush behind it
@@ -316,7 +344,10 @@ impl Replies {
     fn ready(&mut self) -> Reply {
         let failed = self.within == Within::Failed;
         let ran = match self.pop().map(|e| e.note) {
-            Some(Note::Runs(facts)) if !failed && facts.statements > 1 => Some(facts),
+            Some(Note::Asks { before, facts }) => {
+                self.replaced(before);
+                facts.filter(|facts| !failed && facts.statements > 1)
+            }
             _ => None,
         };
         let last = !self.queue.iter().any(|e| e.expect.is_sent());
@@ -325,23 +356,18 @@ impl Replies {
 
     /// What is known of a Query's text.
     fn text_of_query(&self) -> Option<Arc<Facts>> {
-        let Note::Runs(facts) = &self.queue.front()?.note else { return None };
-        Some(facts.clone())
+        let Note::Asks { facts, .. } = &self.queue.front()?.note else { return None };
+        facts.clone()
     }
 
-    /// A `Parse` without a name did not replace what was before it. If another one is on its way,
-    /// or a Query, that one does.
+    /// What was the client's unnamed statement was not replaced after all. If something else is on
+    /// its way that replaces it, that does.
     fn unreplace(&mut self, before: Unnamed) {
-        let next = self.queue.iter_mut().find(|e| {
-            matches!(e.note, Note::Unnamed { .. })
-                || (e.expect == Expect::Query && !e.note.is_ours())
-        });
-        match next.map(|e| &mut e.note) {
-            Some(Note::Unnamed { before: place, .. }) => {
+        match self.queue.iter_mut().find_map(|e| e.note.replaces()) {
+            Some(place) => {
                 let never = std::mem::replace(place, before);
                 self.replaced(never);
             }
-            Some(_) => self.replaced(before),
             None => self.undone.push(Settled::NotReplaced(before)),
         }
     }
@@ -365,6 +391,7 @@ impl Replies {
                 self.settled.extend(number.map(Settled::NotPrepared));
                 self.unreplace(before);
             }
+            Note::Asks { before, .. } => self.unreplace(before),
             Note::Evicts { number } => self.settled.push(Settled::NotEvicted(number)),
             Note::Closes { name, id } => self.undone.push(Settled::NotClosed(name, id)),
             Note::Nothing | Note::Ours | Note::Uses(_) | Note::Runs(_) => {}
@@ -498,21 +525,25 @@ impl Replies {
                     self.queue.remove(1);
                     return Reply::CopyIn { supplied: true, swallowed: false };
                 }
-                Some(Expect::Sync | Expect::Flush | Expect::Made(_)) => {
-                    let entry = self.queue.remove(1);
-                    if entry.is_some_and(|e| e.expect == Expect::Sync) {
-                        self.ready_points -= 1;
-                        swallowed = extended;
-                    }
+                Some(expect @ (Expect::Sync | Expect::Flush | Expect::Made(_))) => {
+                    self.lose_second();
+                    swallowed |= extended && expect == Expect::Sync;
                 }
-                Some(expect) => {
+                Some(_) => {
                     if !extended {
-                        self.queue.remove(1);
-                        self.ready_points -= usize::from(expect.is_answered_by_ready());
+                        self.lose_second();
                     }
                     return Reply::CopyIn { supplied: true, swallowed: false };
                 }
             }
+        }
+    }
+
+    /// The second message of the queue is lost.
+    fn lose_second(&mut self) {
+        if let Some(entry) = self.queue.remove(1) {
+            self.ready_points -= usize::from(entry.expect.is_answered_by_ready());
+            self.skip(entry.note);
         }
     }
 }

@@ -16,7 +16,7 @@ use crate::database::kept::{Kept, is_broken_plan};
 use crate::database::outgoing::Outgoing;
 use crate::database::replies::{Accepted, Expect, Made, Note, Replies, Reply};
 use crate::database::transaction::Transaction;
-use crate::limits::PORTALS_MAX;
+use crate::limits::{PORTALS_MAX, SPARE_ENTRIES_MAX, SPARE_TALKS_MAX};
 use crate::sql::{Deallocate, Facts};
 use crate::state::Followed;
 use crate::statements::StatementId;
@@ -55,6 +55,27 @@ pub(crate) struct Sample {
     pub(crate) fingerprint: u64,
     /// Its text.
     pub(crate) sql: Bytes,
+}
+
+/// Conversations that are over, whose memory serves the next ones: most are short and alike.
+#[derive(Debug, Default)]
+pub(crate) struct SpareTalks(Vec<Box<Talk>>);
+
+impl SpareTalks {
+    /// A conversation that begins at this position of the stream's bytes.
+    pub(crate) fn begin(&mut self, sent_from: u64) -> Box<Talk> {
+        let mut talk = self.0.pop().unwrap_or_default();
+        talk.sent_from = sent_from;
+        talk
+    }
+
+    /// Takes one that is over.
+    pub(crate) fn put(&mut self, mut talk: Box<Talk>) {
+        if self.0.len() < SPARE_TALKS_MAX {
+            talk.emptied();
+            self.0.push(talk);
+        }
+    }
 }
 
 /// Statements that SQL has let go of.
@@ -110,7 +131,7 @@ pub(crate) struct Talk {
     /// Ready points asked for; more than one means that parts may be committed.
     pub(crate) segments: usize,
     /// What may have to be sent again.
-    pub(crate) kept: Option<Kept>,
+    pub(crate) kept: Kept,
     /// A statement whose plan was found broken: it is prepared anew at its next use.
     pub(crate) broken: Option<StatementId>,
     /// Something was sent that may commit on its own, whatever becomes of the request.
@@ -155,17 +176,50 @@ pub(crate) struct Talk {
 
 impl Talk {
     /// A conversation that begins at this position of the stream's bytes.
+    #[cfg(test)]
     pub(crate) fn from(sent_from: u64) -> Self {
         Self { sent_from, ..Self::default() }
     }
 
+    /// What is left of a conversation that is over: nothing but memory.
+    fn emptied(&mut self) {
+        self.replies.empty();
+        self.kept.stop();
+        self.samples.clear();
+        self.parsing.clear();
+        if self.samples.capacity() + self.parsing.capacity() > SPARE_ENTRIES_MAX {
+            (self.samples, self.parsing) = Default::default();
+        }
+        *self = Self {
+            replies: std::mem::take(&mut self.replies),
+            kept: std::mem::take(&mut self.kept),
+            samples: std::mem::take(&mut self.samples),
+            parsing: std::mem::take(&mut self.parsing),
+            ..Self::default()
+        };
+    }
+
     /// True if nothing is on the way, in either direction.
     pub(crate) fn is_quiet(&self) -> bool {
-        self.replies.is_empty()
-            && !self.unsynced
-            && !self.mid_message
-            && !self.voided
-            && !self.replies.is_copying()
+        self.replies.is_empty() && self.is_between_segments()
+    }
+
+    /// True if what is sent next begins a transaction, with nothing ahead of it but what readies the
+    /// session for it.
+    pub(crate) fn begins_turn(&self) -> bool {
+        self.transaction == Transaction::None
+            && self.replies.are_ours()
+            && self.is_between_segments()
+    }
+
+    fn is_between_segments(&self) -> bool {
+        !self.unsynced && !self.mid_message && !self.voided && !self.replies.is_copying()
+    }
+
+    /// True if nothing more may be sent until an answer is there: settings may be refused, and a
+    /// segment that runs again goes first.
+    pub(crate) fn must_wait(&self) -> bool {
+        self.trying || self.voided
     }
 
     /// True if a transaction is broken, or may be by what is on its way.
@@ -265,8 +319,23 @@ impl Talk {
         self.portals.iter().find(|(other, _)| other == name).map(|(_, facts)| facts.clone())
     }
 
+    /// True if an answer did something to what is prepared that is not noted in the tables yet.
+    #[inline]
+    pub(crate) fn has_settled(&self) -> bool {
+        self.replies.has_settled() || !self.dropped.is_empty() || self.broken.is_some()
+    }
+
+    /// True if what was just said needs nothing but to be passed on.
+    #[inline]
+    pub(crate) fn is_plain(&self, turn: &Turn) -> bool {
+        matches!(turn, Turn::Forward)
+            && self.made.is_empty()
+            && self.fatal.is_none()
+            && !self.has_settled()
+    }
+
     /// What a piece of the database's bytes means.
-    pub(crate) fn turn(&mut self, piece: &Piece) -> Turn {
+    pub(crate) fn turn(&mut self, piece: &Piece<&[u8]>) -> Turn {
         let (tag, message) = match piece {
             Piece::Bulk { first: false, .. } if self.swallowing => return Turn::Swallow,
             Piece::Bulk { first: false, .. } => return Turn::Forward,
@@ -290,9 +359,11 @@ impl Talk {
         }
         let query = self.replies.next_is_query();
         if tag == tag::ERROR_RESPONSE && self.trying && query {
-            self.not_set = message.cloned();
+            self.not_set = message.map(|m| Message { tag, raw: Bytes::copy_from_slice(m.raw) });
         }
-        while let Some(made) = self.replies.take_made(false) {
+        while self.replies.may_be_made()
+            && let Some(made) = self.replies.take_made(false)
+        {
             self.made.push(made);
         }
         match self.replies.accept(tag) {
@@ -309,7 +380,7 @@ impl Talk {
     fn accepted(
         &mut self,
         tag: u8,
-        message: Option<&Message>,
+        message: Option<&Message<&[u8]>>,
         Accepted { reply, ours }: Accepted,
         query: bool,
     ) -> Turn {
@@ -317,7 +388,7 @@ impl Talk {
         self.swallowing = ours;
         self.answered |= !ours;
         if !ours {
-            self.kept = None;
+            self.kept.stop();
         }
         match reply {
             // What is sent on our own account is plain commands: rows are no answer to them.
@@ -336,12 +407,16 @@ impl Talk {
             Reply::Error => {
                 // The failure of a statement that is prepared for the client is the client's.
                 self.answered = true;
-                self.kept = None;
+                self.kept.stop();
                 self.swallowing = false;
                 self.note_error(message);
                 Turn::Forward
             }
-            Reply::CopyIn { supplied, swallowed } => Turn::CopyIn { supplied, swallowed },
+            Reply::CopyIn { supplied, swallowed } => {
+                // Behind the data, another Sync must come.
+                self.unsynced |= swallowed;
+                Turn::CopyIn { supplied, swallowed }
+            }
             Reply::Ready { last, ran } => {
                 self.ready(body, last, ran, ours).unwrap_or(Turn::Wrong(tag))
             }
@@ -388,13 +463,13 @@ impl Talk {
     }
 
     /// Declares the segment void, if its first statement's plan is broken and it can be cured.
-    fn declare_void(&mut self, error: &Message) -> bool {
+    fn declare_void(&mut self, error: &Message<&[u8]>) -> bool {
         let Some(statement) = self.replies.next_binds() else { return false };
         if !is_broken_plan(error) {
             return false;
         }
         self.broken = Some(statement);
-        let curable = self.kept.as_ref().and_then(Kept::curable) == Some(statement);
+        let curable = self.kept.curable() == Some(statement);
         if !curable || self.cured || !self.made.is_empty() || self.transaction != Transaction::None
         {
             return false;
@@ -412,7 +487,7 @@ impl Talk {
         self.fatal = None;
         self.committed = false;
         self.segments = 0;
-        self.kept = None;
+        self.kept.stop();
     }
 
     fn note_dropped(&mut self, body: &[u8], facts: Option<&Facts>) -> Turn {
@@ -428,7 +503,7 @@ impl Talk {
         Turn::Forward
     }
 
-    fn note_error(&mut self, message: Option<&Message>) {
+    fn note_error(&mut self, message: Option<&Message<&[u8]>>) {
         let fields = message.and_then(ErrorFields::parse).unwrap_or_default();
         if fields.is_fatal() {
             self.fatal =
@@ -460,7 +535,9 @@ impl Talk {
 
     /// Notes a message sent for the client.
     pub(crate) fn sent(&mut self, expect: Expect, note: Note) {
-        self.replies.sent(expect, note);
+        if !self.replies.sent(expect, note) {
+            return;
+        }
         if expect.is_answered_by_ready() {
             self.synced();
         } else {
@@ -470,7 +547,7 @@ impl Talk {
 }
 
 /// True for the last thing that a session says.
-fn is_fatal(message: &Message) -> bool {
+fn is_fatal(message: &Message<&[u8]>) -> bool {
     ErrorFields::parse(message).is_some_and(|fields| fields.is_fatal())
 }
 

@@ -7,6 +7,7 @@
 //! Bind s1                    Bind ph_…                 [Parse ph_…] Bind ph_…
 //! Describe s1                Describe ph_…             [Parse ph_…] Describe ph_…
 //! Close s1                   (answered here)           (answered here)
+//! DEALLOCATE s1              (something harmless)      (something harmless)
 //! ```
 //!
 //! What stands in brackets the client did not send, and does not see answered. An unnamed statement
@@ -26,11 +27,17 @@ use crate::database::settle::settle;
 use crate::database::speaker::{Raw, Speaker, Unnamed};
 use crate::database::talk::{Restore, Talk};
 use crate::database::texts::Texts;
-use crate::database::transaction::Transaction;
 use crate::sql::{self, Control, Deallocate, Facts};
 use crate::state::Followed;
 use crate::statements::{Has, Interned, OnSession, Sightings, StatementId};
 use crate::time::Instant;
+
+/// Sent in place of a `DEALLOCATE` of a name that only its client knows: allowed where that is, and
+/// its tag is replaced on the way back.
+const HARMLESS: &[u8] = b"SET pierhead.deallocated TO ''";
+
+/// No parameters, as a `Parse` says it.
+const NO_TYPES: &[u8] = b"\0\0";
 
 /// Statements that the whole coordinator knows.
 #[derive(Debug)]
@@ -62,6 +69,8 @@ pub(crate) struct Translator<'a> {
     pub(crate) on_session: &'a mut OnSession,
     pub(crate) talk: &'a mut Talk,
     pub(crate) out: &'a mut Outgoing,
+    /// What the messages lie in.
+    pub(crate) chunk: &'a Bytes,
     /// Why a statement may not be sent, if it may not.
     pub(crate) refuse: &'a dyn Fn(&Facts) -> Option<Refused>,
     /// This request's statements may be kept.
@@ -77,13 +86,13 @@ pub(crate) struct Malformed(pub(crate) &'static str);
 
 impl Translator<'_> {
     /// Sends one piece of a client's bytes.
-    pub(crate) fn piece(&mut self, piece: &Piece) -> Result<(), Malformed> {
-        if self.talk.is_quiet() && self.talk.transaction == Transaction::None {
+    pub(crate) fn piece(&mut self, piece: &Piece<&[u8]>) -> Result<(), Malformed> {
+        if self.talk.begins_turn() {
             self.on_session.mark();
-            self.talk.kept.get_or_insert_default();
+            self.talk.kept.begin();
         }
-        if self.talk.kept.as_mut().is_some_and(|kept| !kept.note(piece)) {
-            self.talk.kept = None;
+        if self.talk.kept.is_on() {
+            self.talk.kept.note(piece);
         }
         match piece {
             Piece::Message(message) => {
@@ -92,7 +101,7 @@ impl Translator<'_> {
                 sent
             }
             Piece::Bulk { bytes, last, .. } => {
-                self.out.push(bytes);
+                self.out.push(self.chunk, bytes);
                 self.talk.mid_message = !last;
                 Ok(())
             }
@@ -112,7 +121,7 @@ impl Translator<'_> {
         }
     }
 
-    fn message(&mut self, message: &Message) -> Result<(), Malformed> {
+    fn message(&mut self, message: &Message<&[u8]>) -> Result<(), Malformed> {
         match message.tag {
             tag::PARSE => {
                 let parse = frontend::parse(message).ok_or(Malformed("a malformed Parse"))?;
@@ -123,18 +132,19 @@ impl Translator<'_> {
             tag::EXECUTE => {
                 let execute = frontend::execute(message).ok_or(Malformed("a malformed Execute"))?;
                 let facts = self.talk.portal(execute.portal);
-                self.run(message, Expect::Execute, facts);
+                self.run(message, facts.as_deref());
+                self.talk.sent(Expect::Execute, facts.map_or(Note::Nothing, Note::Runs));
             }
             tag::CLOSE => self.close(message)?,
             tag::QUERY => self.query(message)?,
             tag::SYNC => self.pass(message, Expect::Sync),
             tag::FUNCTION_CALL => self.pass(message, Expect::Function),
             tag::FLUSH => {
-                self.out.push(&message.raw);
+                self.out.push(self.chunk, message.raw);
                 self.talk.replies.sent(Expect::Flush, Note::Nothing);
             }
             tag::COPY_DONE | tag::COPY_FAIL => {
-                self.out.push(&message.raw);
+                self.out.push(self.chunk, message.raw);
                 self.talk.replies.sent(Expect::CopyEnd, Note::Nothing);
             }
             _ => return Err(Malformed("a message that has no place here")),
@@ -143,7 +153,7 @@ impl Translator<'_> {
     }
 
     /// Sends one piece of the bytes of a client that has the session to itself: as it is.
-    pub(crate) fn plain(&mut self, piece: &Piece) -> Result<(), Malformed> {
+    pub(crate) fn plain(&mut self, piece: &Piece<&[u8]>) -> Result<(), Malformed> {
         let message = match piece {
             Piece::Bulk { .. } => return self.piece(piece),
             Piece::Message(message) => message,
@@ -172,26 +182,21 @@ impl Translator<'_> {
     }
 
     /// Passes a message on as it is.
-    fn pass(&mut self, message: &Message, expect: Expect) {
-        self.out.push(&message.raw);
+    fn pass(&mut self, message: &Message<&[u8]>, expect: Expect) {
+        self.out.push(self.chunk, message.raw);
         self.talk.sent(expect, Note::Nothing);
     }
 
-    /// Passes a message on that runs something.
-    fn run(&mut self, message: &Message, expect: Expect, facts: Option<Arc<Facts>>) {
-        self.out.push(&message.raw);
-        let note = match facts {
-            Some(facts) => {
-                self.talk.begins |= facts.control == Control::Begin || facts.statements > 1;
-                self.note_undone(&facts);
-                self.talk.forgets |= facts.forgets();
-                self.talk.effects.begins(&facts);
-                self.talk.may_commit |= facts.signs.state.is_some();
-                Note::Runs(facts)
-            }
-            None => Note::Nothing,
-        };
-        self.talk.sent(expect, note);
+    /// Passes a message on that runs something; what is expected of it is still to be noted.
+    fn run(&mut self, message: &Message<&[u8]>, facts: Option<&Facts>) {
+        self.out.push(self.chunk, message.raw);
+        if let Some(facts) = facts {
+            self.talk.begins |= facts.control == Control::Begin || facts.statements > 1;
+            self.note_undone(facts);
+            self.talk.forgets |= facts.forgets();
+            self.talk.effects.begins(facts);
+            self.talk.may_commit |= facts.signs.state.is_some();
+        }
     }
 
     /// Notes which settings of the client's start-up a text leads back to the session's own.
@@ -206,7 +211,7 @@ impl Translator<'_> {
     }
 
     /// True if the client means an unnamed statement and has made none on this session.
-    fn lacks_unnamed(&mut self, message: &Message) -> bool {
+    fn lacks_unnamed(&mut self, message: &Message<&[u8]>) -> bool {
         let unnamed = match message.tag {
             tag::PARSE => {
                 let unnamed = frontend::parse(message).is_some_and(|parse| parse.name.is_empty());
@@ -228,7 +233,7 @@ impl Translator<'_> {
 
     /// In a session of the client's own, statements keep their names; of their texts only one thing
     /// matters here.
-    fn plain_text(&mut self, message: &Message) -> Option<()> {
+    fn plain_text(&mut self, message: &Message<&[u8]>) -> Option<()> {
         if self.start.is_empty() {
             return None;
         }
@@ -256,7 +261,7 @@ impl Translator<'_> {
         None
     }
 
-    fn parse(&mut self, message: &Message, parse: Parse<'_>) {
+    fn parse(&mut self, message: &Message<&[u8]>, parse: Parse<'_>) {
         let Ok((id, named)) = self.look_up(&parse) else {
             return self.fail(&refused::too_many_statements());
         };
@@ -279,15 +284,9 @@ impl Translator<'_> {
             self.prepare_for_client(id, Naming::Unnamed(before));
         } else {
             self.let_go(id);
-            let renamed = self.deallocate_by_our_name(&facts);
-            let text = renamed.as_deref().unwrap_or(parse.sql);
-            let unnamed = Unnamed::raw(text, parse.types, facts);
+            let unnamed = Unnamed::raw(parse.sql, parse.types, facts);
             let before = self.speaker.replace_unnamed(unnamed);
-            if renamed.is_some() {
-                self.out.write(|out| frontend::write_parse(b"", text, parse.types, out));
-            } else {
-                self.out.push(&message.raw);
-            }
+            self.out.push(self.chunk, message.raw);
             self.talk.unnamed_here = true;
             self.talk.unnamed_used = true;
             self.talk.sent(Expect::Parse, Note::Unnamed { before, number: None });
@@ -303,16 +302,19 @@ impl Translator<'_> {
     /// The statement of a Parse, interned if it is to be kept, and whether it is to have a name.
     fn look_up(&mut self, parse: &Parse<'_>) -> Result<(Option<StatementId>, bool), ()> {
         let interned = &mut self.library.interned;
-        let known = interned.find(parse.sql, parse.types);
+        let hash = interned.hash(parse.sql, parse.types);
+        let known = interned.find_hashed(hash, parse.sql, parse.types);
         let named = !parse.name.is_empty();
         let cache = self.plan_cache && self.library.plan_cache;
-        if !named && known.is_none() {
-            let hash = interned.hash(parse.sql, parse.types);
-            if !self.library.sightings.see(hash) {
-                return Ok((None, false));
+        let id = match known {
+            Some(id) => {
+                interned.hold(id);
+                Ok(id)
             }
-        }
-        match interned.intern(parse.sql, parse.types, facts_of) {
+            None if !named && !self.library.sightings.see(hash) => return Ok((None, false)),
+            None => interned.intern(parse.sql, parse.types, facts_of),
+        };
+        match id {
             Ok(id) => {
                 // The name, or what is unnamed, holds it from here on.
                 let short_lived =
@@ -396,7 +398,7 @@ impl Translator<'_> {
         });
     }
 
-    fn bind(&mut self, message: &Message) -> Result<(), Malformed> {
+    fn bind(&mut self, message: &Message<&[u8]>) -> Result<(), Malformed> {
         let bind = frontend::bind(message).ok_or(Malformed("a malformed Bind"))?;
         let Some(used) = self.resolve(bind.statement) else {
             return Ok(());
@@ -417,17 +419,19 @@ impl Translator<'_> {
             }
             Used::Unknown => None,
         };
+        let drops_own = facts.as_deref().is_some_and(|facts| self.drops_own_name(facts));
         if !self.talk.bind_portal(bind.portal, facts.filter(|f| f.matter())) {
             self.fail(&refused::too_many_portals());
             return Ok(());
         }
+        if drops_own {
+            return self.bind_harmless(message);
+        }
         if let Used::Statement(id) = used {
-            if let Some(kept) = &mut self.talk.kept {
-                kept.binds(id);
-            }
+            self.talk.kept.binds(id);
             let name = self.library.interned.name(id);
             let rest = self.out.write(|out| frontend::rename_bind(message, name.as_bytes(), out));
-            self.out.push(&rest.ok_or(Malformed("a malformed Bind"))?);
+            self.out.push(self.chunk, rest.ok_or(Malformed("a malformed Bind"))?);
             self.talk.sent(Expect::Bind, Note::Uses(id));
         } else {
             self.pass(message, Expect::Bind);
@@ -466,7 +470,7 @@ impl Translator<'_> {
         }
     }
 
-    fn describe(&mut self, message: &Message) -> Result<(), Malformed> {
+    fn describe(&mut self, message: &Message<&[u8]>) -> Result<(), Malformed> {
         match frontend::target(message).ok_or(Malformed("a malformed Describe"))? {
             Target::Portal(_) => self.pass(message, Expect::DescribePortal),
             Target::Statement(name) => match self.resolve(name) {
@@ -484,19 +488,17 @@ impl Translator<'_> {
         Ok(())
     }
 
-    fn close(&mut self, message: &Message) -> Result<(), Malformed> {
+    fn close(&mut self, message: &Message<&[u8]>) -> Result<(), Malformed> {
         match frontend::target(message).ok_or(Malformed("a malformed Close"))? {
             Target::Portal(_) => self.pass(message, Expect::Close),
             Target::Statement(name) => {
-                let closed = if name.is_empty() {
-                    self.speaker.set_unnamed(Unnamed::None, &mut self.library.interned);
-                    None
+                let note = if name.is_empty() {
+                    let before = self.speaker.replace_unnamed(Unnamed::None);
+                    Note::Unnamed { before, number: None }
+                } else if let Some(id) = self.speaker.names.remove(name) {
+                    Note::Closes { name: Bytes::copy_from_slice(name), id }
                 } else {
-                    self.speaker.names.remove(name)
-                };
-                let note = match closed {
-                    Some(id) => Note::Closes { name: Bytes::copy_from_slice(name), id },
-                    None => Note::Nothing,
+                    Note::Nothing
                 };
                 self.talk.replies.sent(Expect::Made(Made::CloseComplete), note);
                 self.talk.unsynced = true;
@@ -505,44 +507,49 @@ impl Translator<'_> {
         Ok(())
     }
 
-    fn query(&mut self, message: &Message) -> Result<(), Malformed> {
+    fn query(&mut self, message: &Message<&[u8]>) -> Result<(), Malformed> {
         let sql = frontend::query(message).ok_or(Malformed("a malformed Query"))?;
         let facts = self.library.read(sql);
         // A simple query ends the session's unnamed statement.
-        self.speaker.set_unnamed(Unnamed::None, &mut self.library.interned);
+        let before = self.speaker.replace_unnamed(Unnamed::None);
         self.talk.unnamed_here = false;
         if let Some(refused) = (self.refuse)(&facts) {
             self.out.write(|out| refused.query(out));
-            self.talk.sent(Expect::Query, Note::Nothing);
+            self.talk.sent(Expect::Query, Note::Asks { before, facts: None });
             return Ok(());
         }
-        self.talk.sample(self.now, facts.fingerprint, || message.raw.slice(5..5 + sql.len()));
-        let renamed = self.deallocate_by_our_name(&facts);
+        self.talk.sample(self.now, facts.fingerprint, || self.chunk.slice_ref(sql));
         self.talk.forgets |= facts.forgets();
+        let drops_own = self.drops_own_name(&facts);
         let facts = Some(facts).filter(|facts| facts.matter());
-        match renamed {
-            Some(text) => {
-                self.out.write(|out| refused::write_query(&text, out));
-                let note = facts.map_or(Note::Nothing, Note::Runs);
-                self.talk.sent(Expect::Query, note);
-            }
-            None => self.run(message, Expect::Query, facts),
+        if drops_own {
+            self.out.write(|out| refused::write_query(HARMLESS, out));
+        } else {
+            self.run(message, facts.as_deref());
         }
+        self.talk.sent(Expect::Query, Note::Asks { before, facts });
         Ok(())
     }
 
-    /// A `DEALLOCATE` of a name that is the client's own, by the name that the session knows.
-    fn deallocate_by_our_name(&self, facts: &Facts) -> Option<Vec<u8>> {
-        let Some(Deallocate::Name(name)) = &facts.deallocate else { return None };
-        let id = self.speaker.names.get(name)?;
-        let interned = &self.library.interned;
-        if self.on_session.has(interned.generation(id)) != Has::Yes {
-            // Something as harmless that is always allowed; its tag is replaced on the way back.
-            return Some(b"SET pierhead.deallocated TO ''".to_vec());
-        }
-        let mut text = b"DEALLOCATE ".to_vec();
-        text.extend_from_slice(interned.name(id).as_bytes());
-        Some(text)
+    /// True for a `DEALLOCATE` of a name that is the client's own: the session does not know it.
+    fn drops_own_name(&self, facts: &Facts) -> bool {
+        let Some(Deallocate::Name(name)) = &facts.deallocate else { return false };
+        self.speaker.names.get(name).is_some()
+    }
+
+    /// Binds something that does nothing in place of what the client binds.
+    fn bind_harmless(&mut self, message: &Message<&[u8]>) -> Result<(), Malformed> {
+        let Ok(id) = self.library.interned.intern(HARMLESS, NO_TYPES, facts_of) else {
+            self.fail(&refused::too_many_statements());
+            return Ok(());
+        };
+        self.ensure(id);
+        let name = self.library.interned.name(id);
+        let rest = self.out.write(|out| frontend::rename_bind(message, name.as_bytes(), out));
+        self.library.interned.release(id);
+        self.out.push(self.chunk, rest.ok_or(Malformed("a malformed Bind"))?);
+        self.talk.sent(Expect::Bind, Note::Nothing);
+        Ok(())
     }
 
     /// Lets the database itself fail the client's request, with an error of ours: so its
@@ -550,7 +557,7 @@ impl Translator<'_> {
     fn fail(&mut self, refused: &Refused) {
         let mut bytes = BytesMut::new();
         refused.extended(&mut bytes);
-        self.out.push(&bytes.freeze());
+        self.out.add(&bytes);
         self.talk.unnamed_here = false;
         self.talk.unnamed_used = true;
         for expect in [Expect::Parse, Expect::Bind, Expect::Execute] {

@@ -94,6 +94,11 @@ impl Links {
         }
     }
 
+    /// True if there is no link.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.links.len() == 0
+    }
+
     pub(crate) fn poll_event(&mut self) -> Option<Event> {
         self.events.pop_front()
     }

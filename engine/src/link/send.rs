@@ -272,9 +272,12 @@ impl Links {
 
     /// Puts what is to be sent into messages, at the end of each input.
     pub(crate) fn flush(&mut self, out: &mut VecDeque<Output>) {
-        out.append(&mut self.outputs);
-        let ids: Vec<LinkId> = self.links.keys().copied().collect();
-        for id in ids {
+        if !self.outputs.is_empty() {
+            out.append(&mut self.outputs);
+        }
+        let mut next = 0;
+        while let Some(id) = self.links.nth(next) {
+            next += 1;
             self.settle(id);
             self.grant_link(id, GRANT_DUE);
             self.ride(id);

@@ -28,7 +28,8 @@ pub(crate) enum Parcel {
 
 impl Answer {
     /// Adds bytes for the client, as they came in a chunk.
-    pub(crate) fn push(&mut self, chunk: &Bytes, bytes: &Bytes) {
+    #[inline]
+    pub(crate) fn push(&mut self, chunk: &Bytes, bytes: &[u8]) {
         self.waiting.push(chunk, bytes);
     }
 

@@ -2,6 +2,8 @@
 
 use std::collections::VecDeque;
 
+use bytes::Bytes;
+
 use crate::database::exchange::Plan;
 use crate::database::speaker::Speaker;
 use crate::ids::{ClientId, SessionId};
@@ -130,6 +132,26 @@ impl Over {
     }
 }
 
+/// Who hears answers.
+pub(crate) enum Listener<'a> {
+    Exchange(&'a mut Answer),
+    Socket(&'a mut Socket),
+}
+
+impl Listener<'_> {
+    /// Adds whole messages, as they lie in a chunk.
+    #[inline]
+    pub(crate) fn hear(&mut self, chunk: &Bytes, bytes: &[u8]) {
+        match self {
+            Self::Exchange(answer) => answer.push(chunk, bytes),
+            Self::Socket(socket) => {
+                socket.answer(chunk, bytes);
+                socket.mid_message = false;
+            }
+        }
+    }
+}
+
 impl Client {
     pub(crate) fn exchange(&self) -> Option<&Exchange> {
         match &self.kind {
@@ -178,6 +200,15 @@ impl Client {
         match &mut self.kind {
             Kind::Exchange(exchange) => Some(&mut exchange.speaker),
             Kind::Socket(socket) => Some(&mut socket.speaker),
+            Kind::Lease(_) => None,
+        }
+    }
+
+    /// Whoever is to hear what the database says.
+    pub(crate) fn listener(&mut self) -> Option<Listener<'_>> {
+        match &mut self.kind {
+            Kind::Exchange(exchange) => Some(Listener::Exchange(&mut exchange.answer)),
+            Kind::Socket(socket) => Some(Listener::Socket(socket)),
             Kind::Lease(_) => None,
         }
     }

@@ -1,7 +1,9 @@
 //! Whether sessions can be opened at present, and when to try again.
 
 use crate::failure::ConnectFailure;
-use crate::limits::{BACKOFF_DENIED, BACKOFF_JITTER_PERCENT, BACKOFF_UNREACHABLE};
+use crate::limits::{
+    BACKOFF_DENIED, BACKOFF_JITTER_PERCENT, BACKOFF_UNREACHABLE, UNREACHABLE_PATIENCE,
+};
 use crate::time::{Instant, Millis};
 
 /// What the last opens have shown.
@@ -13,6 +15,8 @@ pub(crate) struct Health {
 #[derive(Debug)]
 struct Trouble {
     failure: ConnectFailure,
+    /// Since when the database was out of reach at each try, if it was.
+    away_since: Option<Instant>,
     /// Before a random share is taken off it: what the next pause is twice of.
     pause: Millis,
     until: Instant,
@@ -35,12 +39,23 @@ impl Health {
         };
         let shorter = pause.0.saturating_mul(BACKOFF_JITTER_PERCENT * jitter.min(99)) / 10_000;
         let until = now + Millis(pause.0.saturating_sub(shorter));
-        self.trouble = Some(Trouble { failure, pause, until });
+        let away_since = self.trouble.as_ref().and_then(|t| t.away_since).unwrap_or(now);
+        let away_since = Some(away_since).filter(|_| failure.unreachable);
+        self.trouble = Some(Trouble { failure, away_since, pause, until });
     }
 
     /// True while no open should be tried.
     pub(crate) fn is_pausing(&self, now: Instant) -> bool {
         self.trouble.as_ref().is_some_and(|t| now < t.until)
+    }
+
+    /// Why it is no use to wait for the next try, if it is none: somebody must change something first,
+    /// or the database has been out of reach for so long that it is down. Words of its own, such as
+    /// that it is starting, are worth the wait.
+    pub(crate) fn hopeless(&self, now: Instant) -> Option<(&ConnectFailure, Millis)> {
+        let trouble = self.trouble.as_ref().filter(|trouble| now < trouble.until)?;
+        let down = trouble.away_since.is_some_and(|at| at + UNREACHABLE_PATIENCE < trouble.until);
+        (down || trouble.failure.lasting).then(|| (&trouble.failure, trouble.until.since(now)))
     }
 
     /// When opens may be tried again, if they may not now.
@@ -58,6 +73,7 @@ impl Health {
 mod tests {
     use super::*;
     use crate::io::{Refusal, RefusalKind};
+    use pierhead_wire::pg::errors::ErrorFields;
 
     fn failure(kind: RefusalKind) -> ConnectFailure {
         ConnectFailure::stream(&Refusal { kind, detail: String::new() })
@@ -80,6 +96,25 @@ mod tests {
         assert_eq!(pauses, [100, 200, 400, 800, 1600, 2000, 2000]);
         health.succeeded();
         assert!(health.trouble(now).is_none());
+    }
+
+    #[test]
+    fn a_database_is_down_when_it_was_out_of_reach_for_longer_than_a_restart_takes() {
+        let mut health = Health::default();
+        let mut now = Instant(0);
+        while health.hopeless(now).is_none() {
+            now = health.resumes_at().unwrap_or(now);
+            health.failed(now, failure(RefusalKind::Failed), 0);
+        }
+        assert_eq!(now, Instant(1_500), "the next try would come too late");
+        let starting = ErrorFields { code: "57P03".into(), ..ErrorFields::default() };
+        for _ in 0..5 {
+            health.failed(now, ConnectFailure::reported(&starting), 0);
+            assert!(health.hopeless(now).is_none());
+            now = health.resumes_at().unwrap();
+        }
+        health.failed(now, failure(RefusalKind::Failed), 0);
+        assert!(health.hopeless(now).is_none(), "it was there a moment ago");
     }
 
     #[test]

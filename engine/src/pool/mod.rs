@@ -6,6 +6,7 @@ pub(crate) mod budget;
 pub(crate) mod classes;
 pub(crate) mod client;
 pub(crate) mod health;
+pub(crate) mod inbox;
 pub(crate) mod ordered;
 pub(crate) mod pieces;
 pub(crate) mod queue;

@@ -26,8 +26,11 @@ struct Run {
 impl Pieces {
     /// Adds bytes that came in a chunk, or elsewhere. Those that continue the last ones in memory
     /// extend their piece, so that a chunk full of rows is one.
-    pub(crate) fn push(&mut self, chunk: &Bytes, bytes: &Bytes) {
-        let Some(part) = part_of(chunk, bytes) else { return self.add(bytes.clone()) };
+    #[inline]
+    pub(crate) fn push(&mut self, chunk: &Bytes, bytes: &[u8]) {
+        let Some(part) = part_of(chunk, bytes) else {
+            return self.add(Bytes::copy_from_slice(bytes));
+        };
         self.total += bytes.len();
         match &mut self.run {
             Some(run) if run.part.end == part.start && same(&run.chunk, chunk) => {
@@ -101,7 +104,7 @@ impl Pieces {
 }
 
 /// Where in `chunk` the bytes lie, if they are a part of it.
-fn part_of(chunk: &Bytes, bytes: &Bytes) -> Option<Range<usize>> {
+fn part_of(chunk: &[u8], bytes: &[u8]) -> Option<Range<usize>> {
     let start = bytes.as_ptr().addr().checked_sub(chunk.as_ptr().addr())?;
     let end = start.checked_add(bytes.len())?;
     (end <= chunk.len() && start < end).then_some(start..end)

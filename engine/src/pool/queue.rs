@@ -47,6 +47,16 @@ pub(crate) struct Queue {
     period: u64,
     /// Sessions that a class may hold at once; 0 for as many as there are.
     class_size: usize,
+    /// Whoever waits alone is in here and nowhere else: most are served before another comes.
+    sole: Option<Sole>,
+}
+
+/// The only one who waits.
+#[derive(Clone, Copy, Debug)]
+struct Sole {
+    class: ClassId,
+    client: ClientId,
+    place: u64,
 }
 
 /// One class's part of the queue.
@@ -88,6 +98,7 @@ impl Queue {
             last_place: FIRST_PLACE,
             period: 0,
             class_size,
+            sole: None,
         }
     }
 
@@ -107,6 +118,13 @@ impl Queue {
 
     /// A client waits no longer. False if it did not wait in this class.
     pub(crate) fn remove(&mut self, class: ClassId, client: ClientId) -> bool {
+        if let Some(sole) = self.sole {
+            let found = sole.client == client && sole.class.index() == class.index();
+            if found {
+                self.sole = None;
+            }
+            return found;
+        }
         let Some(place) = self.places.get(client.0) else { return false };
         let Some(share) = self.classes.get_mut(class.index()) else { return false };
         if share.waiting.remove(place).is_none() {
@@ -121,6 +139,9 @@ impl Queue {
     /// Takes out who is next. Nobody is, if nobody waits or every class that does holds as many
     /// sessions as it may.
     pub(crate) fn pop(&mut self) -> Option<(ClassId, ClientId)> {
+        if self.sole.is_some() {
+            return self.pop_sole();
+        }
         let choice = self.choose()?;
         let (class, client) = self.front(&choice)?;
         self.settle(&choice);
@@ -130,6 +151,12 @@ impl Queue {
 
     /// Who is next, left where it is.
     pub(crate) fn peek(&self) -> Option<(ClassId, ClientId)> {
+        if let Some(Sole { class, client, .. }) = self.sole {
+            return self.may_hold_more(class).then_some((class, client));
+        }
+        if self.ring.is_empty() {
+            return None;
+        }
         self.front(&self.choose()?)
     }
 
@@ -142,6 +169,7 @@ impl Queue {
 
     /// A lease that took this long ends.
     pub(crate) fn released(&mut self, class: ClassId, took: Millis) {
+        let took = if planted!(LeasesForNothing) { Millis(1) } else { took };
         let charge = took.0.clamp(1, LEASE_CHARGE_MAX.0).cast_signed();
         let Some(share) = self.share(class) else { return };
         share.held = share.held.saturating_sub(1);
@@ -157,7 +185,7 @@ impl Queue {
 
     /// How many wait.
     pub(crate) fn len(&self) -> usize {
-        self.places.len()
+        self.places.len() + usize::from(self.sole.is_some())
     }
 
     /// True if nobody waits.
@@ -168,7 +196,9 @@ impl Queue {
     /// How many of a class wait.
     #[cfg(test)]
     pub(crate) fn len_of(&self, class: ClassId) -> usize {
-        self.classes.get(class.index()).map_or(0, |share| share.waiting.len())
+        let sole = self.sole.is_some_and(|sole| sole.class.index() == class.index());
+        let share = self.classes.get(class.index());
+        share.map_or(0, |share| share.waiting.len()) + usize::from(sole)
     }
 
     /// How many sessions a class holds.
@@ -179,15 +209,25 @@ impl Queue {
 
     /// All who wait: class by class, in the order of their numbers, each in its own order.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (ClassId, ClientId)> + '_ {
-        (0..).zip(&self.classes).flat_map(|(number, share)| {
+        let all = (0..).zip(&self.classes).flat_map(|(number, share)| {
             share.waiting.iter().map(move |client| (ClassId(number), ClientId(client)))
-        })
+        });
+        self.sole.iter().map(|sole| (sole.class, sole.client)).chain(all)
     }
 
     fn insert(&mut self, class: ClassId, client: ClientId, place: u64) {
-        if self.places.len() == 0 {
+        if self.is_empty() {
             self.period += 1;
+            self.sole = Some(Sole { class, client, place });
+            return;
         }
+        if let Some(sole) = self.sole.take() {
+            self.join(sole.class, sole.client, sole.place);
+        }
+        self.join(class, client, place);
+    }
+
+    fn join(&mut self, class: ClassId, client: ClientId, place: u64) {
         if !self.places.insert(client.0, place) {
             return;
         }
@@ -200,6 +240,34 @@ impl Queue {
             }
             self.join_ring(class);
         }
+    }
+
+    /// Whoever waits alone is served if its class may: it is given the quanta of the rounds up to its
+    /// turn, as it would be in a ring of one.
+    fn pop_sole(&mut self) -> Option<(ClassId, ClientId)> {
+        let Sole { class, client, .. } = self.sole?;
+        if !self.may_hold_more(class) {
+            return None;
+        }
+        let share = self.share(class)?;
+        if share.balance <= 0 {
+            share.balance += rounds_to_credit(share.balance) * QUANTUM_MS;
+        }
+        self.sole = None;
+        Some((class, client))
+    }
+
+    /// Puts whoever waits alone where the others are put.
+    #[cfg(test)]
+    fn spread(&mut self) {
+        if let Some(sole) = self.sole.take() {
+            self.join(sole.class, sole.client, sole.place);
+        }
+    }
+
+    fn may_hold_more(&self, class: ClassId) -> bool {
+        let held = || self.classes.get(class.index()).map_or(0, |share| share.held);
+        self.class_size == 0 || held() < self.class_size
     }
 
     /// The part of a class, its account made valid.
@@ -221,6 +289,11 @@ impl Queue {
         self.last_place += 1;
         self.last_place
     }
+}
+
+/// How often the ring comes round until an account without credit has some.
+fn rounds_to_credit(balance: i64) -> i64 {
+    1 - balance / QUANTUM_MS
 }
 
 /// The ring.
@@ -256,7 +329,7 @@ impl Queue {
         for steps in 0..self.ring.len() {
             let at = self.turn_after(steps);
             let Some(balance) = self.open_account(at) else { continue };
-            let rounds = if balance > 0 { 1 } else { 1 - balance / QUANTUM_MS };
+            let rounds = if balance > 0 { 1 } else { rounds_to_credit(balance) };
             if best.as_ref().is_none_or(|best| rounds < best.rounds) {
                 best = Some(Choice { at, steps, rounds });
             }
@@ -301,7 +374,11 @@ impl Queue {
 
     fn front(&self, choice: &Choice) -> Option<(ClassId, ClientId)> {
         let &class = self.ring.get(choice.at)?;
-        let (_, client) = self.classes.get(class.index())?.waiting.first()?;
+        let waiting = &self.classes.get(class.index())?.waiting;
+        if planted!(YoungestFirst) {
+            return Some((class, ClientId(waiting.iter().last()?)));
+        }
+        let (_, client) = waiting.first()?;
         Some((class, ClientId(client)))
     }
 }

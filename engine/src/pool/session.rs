@@ -289,6 +289,8 @@ pub(crate) struct Session {
     pub(crate) expires: Instant,
     /// When it will have been idle for too long, if it is.
     pub(crate) idle_until: Instant,
+    /// When it will have been idle for long enough to be parked, if it is.
+    pub(crate) park_at: Instant,
     /// It was parked, and nothing was heard of it since: it may have ended meanwhile.
     pub(crate) rested: bool,
     /// An earlier life of the coordinator may have left statements: they are purged ahead of the
@@ -329,6 +331,7 @@ impl Session {
             owed: 0,
             expires,
             idle_until: expires,
+            park_at: expires,
             rested: false,
             purge: false,
             parameters: BTreeMap::new(),
@@ -360,6 +363,7 @@ impl Session {
             owed: 0,
             expires,
             idle_until,
+            park_at: expires,
             rested: true,
             purge: true,
             parameters: BTreeMap::new(),
@@ -399,6 +403,14 @@ impl Session {
     pub(crate) fn talk_mut(&mut self) -> Option<&mut Talk> {
         let State::Leased { work: Work::Talking(talk), .. } = &mut self.state else { return None };
         Some(talk)
+    }
+
+    /// What a client hears through: the scanner, what is being said, and what the session is set to.
+    pub(crate) fn listened(
+        &mut self,
+    ) -> Option<(&mut Scanner, &mut Talk, &mut BTreeMap<String, String>)> {
+        let State::Leased { work: Work::Talking(talk), .. } = &mut self.state else { return None };
+        Some((&mut self.scanner, talk, &mut self.parameters))
     }
 
     /// What is being said on it, whether a client holds it or not.

@@ -2,17 +2,19 @@
 //!
 //! ```text
 //! StartUp ──start-up message──▶ Greeting ──parameters are known──▶ Open ──Terminate, error──▶ (gone)
+//!    │   └──a password is set──▶ Login ──proved──▶ Greeting
 //!    └──CancelRequest──▶ Cancelling ──cancel is over──▶ (gone)
 //! ```
-
-use std::collections::VecDeque;
 
 use bytes::{Bytes, BytesMut};
 use pierhead_wire::pg::scan::{Direction, Piece, Scanner};
 use pierhead_wire::pg::tag::frontend as tag;
 
+use crate::auth::guard::Login;
 use crate::database::speaker::Speaker;
-use crate::io::Mode;
+use crate::failure::Failure;
+use crate::io::{Mode, Terms};
+use crate::pool::inbox::Inbox;
 use crate::pool::pieces::Pieces;
 use crate::state::Followed;
 use crate::time::Instant;
@@ -21,7 +23,13 @@ use crate::time::Instant;
 #[derive(Debug)]
 pub(crate) enum Stage {
     /// Its start-up packet is still to come, or to be completed.
-    StartUp(BytesMut),
+    StartUp {
+        buffer: BytesMut,
+        /// Nothing was read of it yet.
+        first: bool,
+    },
+    /// It proves who it is. Then it is greeted, or hears what is wrong with its start-up.
+    Login(Box<Login>, Result<(), Failure>),
     /// It waits to hear what the database's parameters are.
     Greeting,
     /// It is served.
@@ -41,15 +49,15 @@ pub(crate) struct Key {
 #[derive(Debug)]
 pub(crate) struct Socket {
     pub(crate) mode: Mode,
+    /// The shell says whose it is.
+    pub(crate) named: bool,
+    /// Its client may not choose another mode.
+    pub(crate) mode_is_fixed: bool,
     pub(crate) stage: Stage,
     scanner: Scanner,
-    /// What the client sent and no session got yet.
-    inbox: VecDeque<Piece>,
-    inbox_bytes: usize,
+    pub(crate) inbox: Inbox,
     /// What of them, and of its state, is counted in the coordinator's budgets.
     pub(crate) counted: (usize, usize),
-    /// Messages in the inbox that ask for something now.
-    pub(crate) wants: usize,
     /// Bytes that the shell may still read.
     credit: usize,
     /// What it has prepared.
@@ -91,15 +99,16 @@ impl std::fmt::Debug for Key {
 }
 
 impl Socket {
-    pub(crate) fn new(mode: Mode, now: Instant) -> Self {
+    /// A socket without a mode of its own takes the `usual` one.
+    pub(crate) fn new(terms: &Terms, usual: Mode, now: Instant) -> Self {
         Self {
-            mode,
-            stage: Stage::StartUp(BytesMut::new()),
+            mode: terms.mode.unwrap_or(usual),
+            named: !terms.class.is_empty(),
+            mode_is_fixed: terms.mode.is_some(),
+            stage: Stage::StartUp { buffer: BytesMut::new(), first: true },
             scanner: Scanner::new(Direction::Frontend),
-            inbox: VecDeque::new(),
-            inbox_bytes: 0,
+            inbox: Inbox::default(),
             counted: (0, 0),
-            wants: 0,
             credit: 0,
             speaker: Speaker::default(),
             settings: Followed::default(),
@@ -121,59 +130,24 @@ impl Socket {
         }
     }
 
-    /// Bytes of the client came: cut into pieces. An error ends the client.
+    /// Bytes of the client came. An error ends the client.
     pub(crate) fn receive(&mut self, bytes: Bytes) -> Result<(), String> {
-        self.scanner.push(bytes);
-        while let Some(piece) = self.scanner.next_piece().map_err(|e| e.to_string())? {
-            self.push(piece);
-        }
-        Ok(())
+        self.inbox.receive(&mut self.scanner, bytes).map_err(|e| e.to_string())
     }
 
-    fn push(&mut self, piece: Piece) {
-        self.inbox_bytes += size(&piece);
-        self.wants += usize::from(asks(&piece));
-        self.inbox.push_back(piece);
+    /// Nothing of the client's is left in its session. True if that is why it kept it.
+    pub(crate) fn unpin(&mut self) -> bool {
+        self.mode == Mode::Transaction && self.pinned.take().is_some()
     }
 
-    /// The next piece for its session.
-    pub(crate) fn next(&mut self) -> Option<Piece> {
-        let piece = self.inbox.pop_front()?;
-        self.inbox_bytes -= size(&piece);
-        self.wants -= usize::from(asks(&piece));
-        if self.inbox.is_empty() {
-            // An idle client costs no more than it must.
-            self.inbox = VecDeque::new();
-        }
-        Some(piece)
-    }
-
-    pub(crate) fn peek(&self) -> Option<&Piece> {
-        self.inbox.front()
-    }
-
-    /// The next two pieces, if there are two.
-    pub(crate) fn peek_two(&self) -> Option<[&Piece; 2]> {
-        Some([self.inbox.front()?, self.inbox.get(1)?])
-    }
-
-    /// True if all that it wants is to leave.
+    /// True if what comes next asks for the end.
     pub(crate) fn is_leaving(&self) -> bool {
-        matches!(self.peek(), Some(Piece::Message(m)) if m.tag == tag::TERMINATE)
-    }
-
-    /// Pieces that must be sent once more, ahead of all others.
-    pub(crate) fn put_back(&mut self, pieces: Vec<Piece>) {
-        for piece in pieces.into_iter().rev() {
-            self.inbox_bytes += size(&piece);
-            self.wants += usize::from(asks(&piece));
-            self.inbox.push_front(piece);
-        }
+        matches!(self.inbox.peek(), Some(Piece::Message(m)) if m.tag == tag::TERMINATE)
     }
 
     /// Bytes that wait for a session, with those of a message that is not whole yet.
     pub(crate) fn inbox_bytes(&self) -> usize {
-        self.inbox_bytes + self.scanner.gathered()
+        self.inbox.len() + self.scanner.gathered()
     }
 
     /// Bytes of what it has prepared and set.
@@ -187,7 +161,8 @@ impl Socket {
     }
 
     /// Adds bytes of a chunk for the client.
-    pub(crate) fn answer(&mut self, chunk: &Bytes, bytes: &Bytes) {
+    #[inline]
+    pub(crate) fn answer(&mut self, chunk: &Bytes, bytes: &[u8]) {
         self.out.push(chunk, bytes);
     }
 
@@ -236,17 +211,4 @@ impl Socket {
     pub(crate) fn granted_credit(&mut self, bytes: usize) {
         self.credit += bytes;
     }
-}
-
-fn size(piece: &Piece) -> usize {
-    match piece {
-        Piece::Message(message) => message.raw.len(),
-        Piece::Bulk { bytes, .. } => bytes.len(),
-    }
-}
-
-/// True for what a client sends when it wants an answer.
-fn asks(piece: &Piece) -> bool {
-    matches!(piece, Piece::Message(m)
-        if matches!(m.tag, tag::SYNC | tag::QUERY | tag::FLUSH | tag::FUNCTION_CALL | tag::TERMINATE))
 }

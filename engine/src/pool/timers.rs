@@ -130,6 +130,19 @@ impl Timers {
         self.slots.get(Key::of(target), reason).is_some()
     }
 
+    /// True if a deadline is due.
+    #[inline]
+    pub(crate) fn is_due(&self, now: Instant) -> bool {
+        let due_in = |order: &Order| order.earliest.is_some_and(|due| due.at <= now);
+        due_in(&self.active) || due_in(&self.housekeeping)
+    }
+
+    /// True if somebody waits for a deadline.
+    #[inline]
+    pub(crate) fn has_active(&self) -> bool {
+        self.active.earliest.is_some()
+    }
+
     /// Takes out the earliest deadline that is due.
     pub(crate) fn pop_due(&mut self, now: Instant) -> Option<(Reason, Target)> {
         let due_in = |order: &Order| order.earliest.filter(|due| due.at <= now);

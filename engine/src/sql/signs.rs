@@ -150,6 +150,10 @@ pub(super) fn has_part(text: &[u8], lower: &str) -> bool {
     text.windows(lower.len()).any(|part| part.eq_ignore_ascii_case(lower.as_bytes()))
 }
 
+/// Functions that only give locks back: pools of drivers call them for every connection they get back.
+const UNLOCKS: [&str; 3] =
+    ["pg_advisory_unlock", "pg_advisory_unlock_shared", "pg_advisory_unlock_all"];
+
 /// The sign in a name, by its parts. Locks named `…advisory_xact…` end with their transaction.
 pub(super) fn in_name(name: &[u8]) -> Option<Sign> {
     const SHORTEST: usize = "dblink".len();
@@ -165,7 +169,8 @@ pub(super) fn in_name(name: &[u8]) -> Option<Sign> {
         };
         let part = name.get(at..)?;
         let of_transaction = sign == Sign::AdvisoryLock && begins(part, "advisory_xact");
-        (begins(part, lower) && !of_transaction).then_some(sign)
+        let leaves = begins(part, lower) && !of_transaction && !is_one_of(name, &UNLOCKS);
+        leaves.then_some(sign)
     })
 }
 

@@ -201,7 +201,8 @@ impl<F> Interned<F> {
         self.by_hash.range((hash, 0)..=(hash, u32::MAX)).map(|(_, slot)| StatementId(*slot))
     }
 
-    fn find_hashed(&self, hash: u64, sql: &[u8], types: &[u8]) -> Option<StatementId> {
+    /// The same, the number being that of [`Interned::hash`].
+    pub(crate) fn find_hashed(&self, hash: u64, sql: &[u8], types: &[u8]) -> Option<StatementId> {
         self.chain(hash).find(|id| {
             self.entry(*id).is_some_and(|entry| entry.sql() == sql && entry.types() == types)
         })

@@ -1,10 +1,15 @@
 //! Stories that the simulation told first.
 
 use bytes::BytesMut;
-use pierhead_engine::{Input, Mode};
+use pierhead_engine::{Input, Mode, Way};
 use postgres_protocol::message::frontend;
 
-use crate::story::{Say, Story, complete, contains, error, kinds, message, ready};
+use crate::story::{GREETING, Say, Story, complete, contains, error, kinds, message, ready};
+
+/// A simple query.
+fn query(sql: &str) -> Vec<u8> {
+    message(b'Q', format!("{sql}\0").as_bytes())
+}
 
 #[test]
 fn a_statement_that_was_skipped_does_not_lead_to_another_clients() {
@@ -94,6 +99,142 @@ fn a_query_behind_stray_copy_data_is_answered_when_it_is_refused() {
 }
 
 #[test]
+fn a_request_that_is_tried_again_still_has_its_unnamed_statement() {
+    let mut story = Story::with(|_| {});
+    let (a, stream) = story.begins();
+    story.tells(a, &Say::default().parse("", "select 'mine'").sync());
+    story.says(stream, &[message(b'1', b""), ready('I')].concat());
+    // A Query ends the unnamed statement; but neither of the two has reached the database.
+    let run = Say::default().bind("").execute().sync();
+    story.tells(a, &[&run[..], &query("commit")].concat());
+    story.loses(stream, 0);
+    let stream = *story.opened.last().unwrap();
+    story.happens(Input::StreamOpened { stream });
+    story.sent(stream);
+    story.says(stream, GREETING);
+    let sent = story.sent(stream);
+    assert_eq!(kinds(&sent), "PBESQ");
+    assert!(contains(&sent, "select 'mine'"));
+}
+
+#[test]
+fn what_an_error_skips_does_not_end_the_unnamed_statement() {
+    for skipped in [query("select 2"), Say::default().close("").done().into()] {
+        let mut story = Story::with(|_| {});
+        let (a, stream) = story.begins();
+        let run = Say::default().parse("", "select 'mine'").bind("").execute();
+        story.tells(a, &[&run.done()[..], &skipped, &Say::default().sync()].concat());
+        story.sent(stream);
+        let parts = [message(b'1', b""), message(b'2', b""), error("22012", ""), ready('I')];
+        story.says(stream, &parts.concat());
+        assert_eq!(kinds(&story.hears(a)), "12EZ");
+        story.tells(a, &Say::default().bind("").execute().sync());
+        let sent = story.sent(stream);
+        assert!(contains(&sent, "select 'mine'") && !contains(&sent, "26000"), "{sent:?}");
+    }
+}
+
+#[test]
+fn what_comes_while_a_plan_is_cured_is_sent_once() {
+    let mut story = Story::with(|_| {});
+    let (a, stream) = story.begins();
+    story.tells(a, &Say::default().parse("s", "select * from t").sync());
+    story.says(stream, &[message(b'1', b""), ready('I')].concat());
+    story.tells(a, &Say::default().bind("s").describe().execute().sync());
+    story.says(stream, &error("0A000", "RevalidateCachedQuery"));
+    story.sent(stream);
+    story.queries(a, "insert 1");
+    assert!(story.sent(stream).is_empty(), "it waits for the cure");
+    story.says(stream, &ready('I'));
+    assert_eq!(kinds(&story.sent(stream)), "PBDESQ");
+}
+
+#[test]
+fn a_client_that_cleared_its_session_and_left_does_not_unpin_the_next() {
+    // Where a session that its client left is not cancelled at once.
+    let mut story = Story::with(|settings| settings.ways = vec![Way::Cloudflared]);
+    let (b, stream) = story.begins();
+    let a = story.starts_with(Mode::Transaction, &[("application_name", "a")]);
+    story.queries(a, "discard all");
+    story.completes(stream, "SET", 'I');
+    story.completes(stream, "DISCARD ALL", 'I');
+    // What it set at its start is being set again.
+    story.happens(Input::ClientGone { client: a });
+    let parts = [message(b'1', b""), message(b'2', b""), complete("SET")];
+    story.says(stream, &[parts.concat(), message(b'3', b"").repeat(2), ready('I')].concat());
+    story.completes(stream, "DISCARD ALL", 'I');
+    story.queries(b, "create temp table t ()");
+    story.completes(stream, "CREATE TABLE", 'I');
+    assert_eq!(story.status().pinned, 1, "the table is b's");
+}
+
+#[test]
+fn what_follows_a_reset_in_its_segment_keeps_the_session() {
+    let mut story = Story::with(|_| {});
+    let (a, stream) = story.begins();
+    let reset = Say::default().parse("", "discard all").bind("").execute();
+    story.tells(a, &reset.parse("", "create temp table t ()").bind("").execute().sync());
+    let begun = [message(b'1', b""), message(b'2', b"")].concat();
+    story.says(stream, &[&begun[..], &complete("DISCARD ALL")].concat());
+    story.says(stream, &[&begun[..], &complete("CREATE TABLE"), &ready('I')].concat());
+    assert_eq!(story.status().pinned, 1);
+}
+
+#[test]
+fn a_session_that_is_readied_for_each_of_its_clients_keeps_no_more_than_it_may() {
+    let mut story = Story::with(|_| {});
+    let (_, stream) = story.begins();
+    let clients =
+        ["a", "b"].map(|name| story.starts_with(Mode::Transaction, &[("application_name", name)]));
+    let mut evicted = 0;
+    for number in 0..300 {
+        let another = Say::default().close("s").parse("s", &format!("select {number}")).sync();
+        story.tells(clients[number % 2], &another);
+        for _ in 0..2 {
+            let sent = story.sent(stream);
+            evicted += usize::from(contains(&sent, "Sph_"));
+            for kind in kinds(&sent).chars() {
+                match kind {
+                    'Q' => story.completes(stream, "SET", 'I'),
+                    'P' => story.says(stream, &message(b'1', b"")),
+                    'C' => story.says(stream, &message(b'3', b"")),
+                    _ => story.says(stream, &ready('I')),
+                }
+            }
+        }
+    }
+    assert_eq!(evicted, 300 - 256, "what was used longest ago is closed");
+}
+
+#[test]
+fn a_query_that_an_error_skips_does_not_end_its_segment() {
+    let mut story = Story::with(|_| {});
+    let (a, stream) = story.begins();
+    story.tells(a, &Say::default().parse("", "fail").bind("").execute().flush().done());
+    let parts = [message(b'1', b""), message(b'2', b""), error("22012", "")];
+    story.says(stream, &parts.concat());
+    story.queries(a, "insert 1");
+    story.sent(stream);
+    story.happens(Input::ClientGone { client: a });
+    assert!(kinds(&story.sent(stream)).ends_with('S'), "the server skips all up to a Sync");
+}
+
+#[test]
+fn copied_data_that_its_client_never_confirmed_is_not_committed() {
+    let mut story = Story::with(|_| {});
+    let (a, stream) = story.begins();
+    story.tells(a, &Say::default().parse("", "copy t from stdin").bind("").execute().sync());
+    let parts = [message(b'1', b""), message(b'2', b""), message(b'G', b"\0\0\0")];
+    story.says(stream, &parts.concat());
+    // The server throws the Sync away: another one must follow the data.
+    story.tells(a, &[message(b'd', b"1\n"), message(b'c', b"")].concat());
+    story.says(stream, &complete("COPY 1"));
+    story.sent(stream);
+    story.happens(Input::ClientGone { client: a });
+    assert_eq!(kinds(&story.sent(stream)), "BS", "a Bind that fails goes before the Sync");
+}
+
+#[test]
 fn times_and_statements_are_counted_without_their_constants() {
     let mut story = Story::with(|_| {});
     let (a, stream) = story.begins();
@@ -106,4 +247,22 @@ fn times_and_statements_are_counted_without_their_constants() {
     let [one] = accounts[..] else { unreachable!("{accounts:?}") };
     assert_eq!((one.text(), one.calls(), one.total()), ("select ?", 2, 40));
     assert_eq!(story.engine.total_times().query.count(), 2);
+}
+
+/// What asyncpg's pool says about every connection that comes back to it.
+#[test]
+fn giving_locks_back_keeps_no_session() {
+    let mut story = Story::with(|_| {});
+    let (a, stream) = story.begins();
+    let b = story.starts();
+    story.queries(a, "SELECT pg_advisory_unlock_all();\nCLOSE ALL;\nUNLISTEN *;\nRESET ALL;");
+    story.sent(stream);
+    let tags = ["SELECT 1", "CLOSE CURSOR ALL", "UNLISTEN", "RESET"].map(complete);
+    story.says(stream, &[tags.concat(), ready('I')].concat());
+    assert_eq!(story.status().counters.pins, 0);
+    story.queries(b, "select 1");
+    assert!(
+        contains(&story.sent(stream), "select 1"),
+        "b waits for a session that a has no use for"
+    );
 }

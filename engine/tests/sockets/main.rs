@@ -4,9 +4,11 @@
 mod cancel;
 mod found;
 mod leases;
+mod login;
 mod start_up;
 mod state;
 mod statements;
 mod story;
+mod terms;
 mod times;
 mod turns;

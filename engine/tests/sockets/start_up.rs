@@ -1,8 +1,9 @@
 //! How sockets begin and end.
 
-use pierhead_engine::{Input, Mode};
+use pierhead_engine::ids::ClientId;
+use pierhead_engine::{Input, Mode, Refusal, RefusalKind};
 
-use crate::story::{Story, complete, contains, kinds, ready};
+use crate::story::{Story, complete, contains, kinds, message, ready};
 
 #[test]
 fn the_first_client_waits_for_a_session_and_the_second_is_greeted_at_once() {
@@ -17,6 +18,63 @@ fn the_first_client_waits_for_a_session_and_the_second_is_greeted_at_once() {
     let second = story.starts();
     assert_eq!(kinds(&story.hears(second)), "RSSKZ");
     assert_eq!(story.opened.len(), 1);
+}
+
+/// Every open is refused until the client has heard something: how long it took, and what it was.
+fn is_refused(story: &mut Story, client: ClientId, detail: &str) -> (u64, Vec<u8>) {
+    let since = story.now;
+    while story.closed.is_empty() {
+        let stream = *story.opened.last().unwrap();
+        let refusal = Refusal { kind: RefusalKind::Unreachable, detail: detail.into() };
+        story.happens(Input::StreamRefused { stream, refusal });
+        story.later(50);
+    }
+    (story.now - since, story.hears(client))
+}
+
+#[test]
+fn a_database_that_is_down_is_told_to_who_starts_up_when_a_restart_would_be_over() {
+    let mut story = Story::with(|_| {});
+    let first = story.starts();
+    let (waited, heard) = is_refused(&mut story, first, "connection refused");
+    assert!(contains(&heard, "FATAL\0VFATAL\0C08001"));
+    assert!(contains(&heard, "connection refused"));
+    assert!((1_000..3_000).contains(&waited), "{waited}");
+    // Nobody else waits for what is known to be down; but the next try may find it there.
+    let second = story.starts();
+    assert!(contains(&story.hears(second), "C08001"));
+    story.later(10_000);
+    let third = story.starts();
+    assert!(story.hears(third).is_empty());
+    story.logs_in();
+    assert_eq!(kinds(&story.hears(third)), "RSSKZ");
+}
+
+#[test]
+fn a_database_that_is_starting_is_waited_for() {
+    let mut story = Story::with(|_| {});
+    let client = story.starts();
+    for _ in 0..5 {
+        let stream = *story.opened.last().unwrap();
+        story.happens(Input::StreamOpened { stream });
+        story.says(stream, &message(b'E', b"SFATAL\0VFATAL\0C57P03\0Mis starting\0\0"));
+        story.loses(stream, 0);
+        story.later(1_600);
+        assert!(story.hears(client).is_empty());
+    }
+    story.logs_in();
+    assert_eq!(kinds(&story.hears(client)), "RSSKZ");
+}
+
+#[test]
+fn a_database_that_says_nothing_is_no_fault_of_the_clients() {
+    let mut story = Story::with(|_| {});
+    let client = story.starts();
+    story.later(10_000);
+    assert!(contains(&story.hears(client), "C08001"));
+    let silent = story.opens(Mode::Transaction);
+    story.later(10_000);
+    assert!(contains(&story.hears(silent), "C57P05"), "it never said what it wants");
 }
 
 #[test]

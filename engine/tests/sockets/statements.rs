@@ -190,9 +190,44 @@ fn deallocate_means_the_clients_own_name() {
     story.tells(a, &Say::default().parse("s", "select 1").sync());
     story.says(stream, &[message(b'1', b""), ready('I')].concat());
     story.sent(stream);
+    story.hears(a);
     story.queries(a, "deallocate s");
-    assert!(contains(&story.sent(stream), "DEALLOCATE ph_"));
-    story.completes(stream, "DEALLOCATE", 'I');
+    assert!(!contains(&story.sent(stream), "deallocate s"), "the session knows no such name");
+    story.completes(stream, "SET", 'I');
+    assert!(contains(&story.hears(a), "DEALLOCATE\0"));
+    story.tells(a, &Say::default().bind("s").sync());
+    assert!(contains(&story.sent(stream), "\0s\0"), "the database says that there is none");
+    story.says(stream, &[error("26000", ""), ready('I')].concat());
     story.tells(a, &Say::default().parse("s", "select 1").sync());
-    assert_eq!(kinds(&story.sent(stream)), "PS", "it is prepared again, under the free name");
+    story.says(stream, &ready('I'));
+    assert_eq!(kinds(&story.hears(a)), "EZ1Z", "the name is free");
+}
+
+#[test]
+fn so_does_one_that_was_prepared_itself() {
+    for name in ["", "forget"] {
+        let mut story = Story::with(|_| {});
+        let (a, stream) = story.begins();
+        story.tells(a, &Say::default().parse("s", "select 1").parse(name, "deallocate s").sync());
+        story.says(stream, &[&message(b'1', b"").repeat(2)[..], &ready('I')].concat());
+        story.sent(stream);
+        story.hears(a);
+        story.tells(a, &Say::default().bind(name).execute().sync());
+        let sent = story.sent(stream);
+        assert!(contains(&sent, "SET pierhead.deallocated"), "{name:?}");
+        for kind in kinds(&sent).chars() {
+            match kind {
+                'C' => story.says(stream, &message(b'3', b"")),
+                'P' => story.says(stream, &message(b'1', b"")),
+                'B' => story.says(stream, &message(b'2', b"")),
+                'E' => story.says(stream, &complete("SET")),
+                _ => story.says(stream, &ready('I')),
+            }
+        }
+        assert!(contains(&story.hears(a), "DEALLOCATE\0"), "{name:?}");
+        // The second time, there is no such name, and the database says so.
+        story.tells(a, &Say::default().bind(name).execute().sync());
+        let sent = story.sent(stream);
+        assert!(kinds(&sent).ends_with("BES") && !contains(&sent, "pierhead"), "{name:?}");
+    }
 }

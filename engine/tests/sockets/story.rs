@@ -91,21 +91,31 @@ impl Story {
     }
 
     /// A socket that says nothing yet.
-    pub(crate) fn opens(&mut self, mode: Mode) -> ClientId {
+    pub(crate) fn opens(&mut self, mode: impl Into<Option<Mode>>) -> ClientId {
         let client = self.next_client();
-        let terms = Terms { class: String::new(), mode };
+        let terms = Terms { class: String::new(), mode: mode.into() };
         self.happens(Input::SocketOpened { client, terms });
         client
     }
 
     /// A socket that starts with these parameters.
-    pub(crate) fn starts_with(&mut self, mode: Mode, parameters: &[(&str, &str)]) -> ClientId {
+    pub(crate) fn starts_with(
+        &mut self,
+        mode: impl Into<Option<Mode>>,
+        parameters: &[(&str, &str)],
+    ) -> ClientId {
         let client = self.opens(mode);
-        let mut out = BytesMut::new();
-        let all = [("user", "app"), ("database", "shop")].into_iter();
-        frontend::startup_message(all.chain(parameters.iter().copied()), &mut out).unwrap();
-        self.tells(client, &out);
+        self.starts_as(client, parameters);
         client
+    }
+
+    /// A socket's start-up message; what it does not name is as usual.
+    pub(crate) fn starts_as(&mut self, client: ClientId, parameters: &[(&str, &str)]) {
+        let mut out = BytesMut::new();
+        let given = |name: &str| parameters.iter().any(|(given, _)| *given == name);
+        let usual = [("user", "app"), ("database", "shop")].into_iter().filter(|(n, _)| !given(n));
+        frontend::startup_message(usual.chain(parameters.iter().copied()), &mut out).unwrap();
+        self.tells(client, &out);
     }
 
     pub(crate) fn starts(&mut self) -> ClientId {

@@ -28,10 +28,12 @@ struct Read {
 
 /// Reads `mib` MiB of rows at `rate` million bytes per second, 0 for no limit. Answers what was
 /// read, and the error if there was one.
-pub(crate) async fn big(database: &Database, mib: u32, rate: u32) -> Result<Response> {
+///
+/// With `stop` it drops the stream after so many rows.
+pub(crate) async fn big(database: &Database, mib: u32, rate: u32, stop: u32) -> Result<Response> {
     let started = Date::now().as_millis();
     let mut read = Read { bytes: 0, rows: 0, checksum: 0xcbf2_9ce4_8422_2325 };
-    let result = read.run(database, mib, rate, started).await;
+    let result = read.run(database, mib, (rate, stop), started).await;
     let error = result.err().map(|error| report::describe(&error));
     Response::from_json(&json!({
         "bytes": read.bytes,
@@ -47,7 +49,7 @@ impl Read {
         &mut self,
         database: &Database,
         mib: u32,
-        rate: u32,
+        (rate, stop): (u32, u32),
         started: u64,
     ) -> std::result::Result<(), Error> {
         let count = i64::from(mib) * i64::from(ROWS_PER_MIB);
@@ -55,6 +57,9 @@ impl Read {
         let mut rows = database.query_stream(sql, &[&count]).await?;
         while let Some(row) = rows.next().await? {
             self.take(row.text(0)?.unwrap_or_default().as_bytes());
+            if self.rows == u64::from(stop) {
+                break;
+            }
             self.wait(rate, started).await;
         }
         Ok(())

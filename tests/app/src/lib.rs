@@ -2,7 +2,8 @@
 //! status of [`Error::http_status`] and everything the error knows.
 //!
 //! Every endpoint takes `db` (the database's name, `main` unless given), `binding` (`PIERHEAD` unless
-//! given), `timeout_ms` and `reset=1` in its query string.
+//! given), `gateway` (a service binding in place of it), `timeout_ms`, `reset=1`, `require` (a setting
+//! without which nothing may run) and any number of `set=name:value` in its query string.
 //!
 //! | endpoint | does |
 //! |---|---|
@@ -11,11 +12,14 @@
 //! | `POST /query` | runs `{sql, params}`; answers `{columns, rows, affected}`, values as text |
 //! | `POST /execute` | runs `{sql, params}`; answers `{affected}` |
 //! | `POST /batch` | runs `{statements: [{sql, params}]}`; answers `{results}` |
+//! | `POST /transaction` | a transaction told in steps, see [`transaction`] |
+//! | `POST /copy_in` | copies `{sql, data, times}` in; answers `{affected}` |
+//! | `GET /copy_out?sql=&every=&stop=` | copies out, see [`copy`]; answers `{bytes, pieces, affected}` |
 //! | `GET /error?sql=` | runs `sql`; answers like `/query` |
 //! | `GET /response?sql=` | runs `sql`; answers an error as [`Error::to_response`] does |
 //! | `GET /deadline?seconds=` | sleeps in the database; answers the error and `elapsed_ms` |
 //! | `GET /abandon?sql=&how=` | runs `sql` and does not wait for it: `how=return` ends the invocation, as a caller that dies does; `how=drop` drops the call |
-//! | `GET /big?mb=&rate=` | streams `mb` MiB of rows, read at `rate` MB/s (0: at once) |
+//! | `GET /big?mb=&rate=&stop=` | streams `mb` MiB of rows, read at `rate` MB/s (0: at once), and drops the stream after `stop` rows |
 //! | `GET /typed` | every supported Rust type there and back |
 //!
 //! A parameter is a JSON value, or `{type, value}` with one of the types of [`param`].
@@ -23,14 +27,16 @@
 #![allow(missing_docs, reason = "a program, whose endpoints are documented above")]
 
 mod big;
+mod copy;
 mod param;
 mod report;
+mod transaction;
 mod typed;
 
 use std::time::Duration;
 
 use futures_util::future::select;
-use pierhead_client::{Database, Error, Statement, ToParam};
+use pierhead_client::{BatchResult, Database, Error, Statement, ToParam};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use worker::wasm_bindgen_futures::spawn_local;
@@ -64,6 +70,13 @@ async fn fetch(mut request: Request, env: Env, _context: Context) -> Result<Resp
         "/query" => answer(query(&database, &request.json().await?).await),
         "/execute" => answer(execute(&database, &request.json().await?).await),
         "/batch" => answer(batch(&database, &request.json().await?).await),
+        "/transaction" => answer(transaction::tell(&database, &request.json().await?).await),
+        "/copy_in" => answer(copy::copy_in(&database, &request.json().await?).await),
+        "/copy_out" => {
+            let sql = parameter(&url, "sql").unwrap_or_default();
+            let (every, stop) = (number(&url, "every", 0), number(&url, "stop", 0));
+            answer(copy::copy_out(&database, &sql, every, stop).await)
+        }
         "/error" => answer(query(&database, &input(&url)).await),
         "/response" => match query(&database, &input(&url)).await {
             Ok(value) => Response::from_json(&value),
@@ -71,7 +84,10 @@ async fn fetch(mut request: Request, env: Env, _context: Context) -> Result<Resp
         },
         "/deadline" => deadline(&database, &url).await,
         "/abandon" => abandon(database, &url).await,
-        "/big" => big::big(&database, number(&url, "mb", 50), number(&url, "rate", 10)).await,
+        "/big" => {
+            let (mib, rate) = (number(&url, "mb", 50), number(&url, "rate", 10));
+            big::big(&database, mib, rate, number(&url, "stop", 0)).await
+        }
         "/typed" => Response::from_json(&typed::report(&database).await),
         _ => Response::error("no such endpoint; see the list in tests/app/src/lib.rs", 404),
     }
@@ -83,11 +99,21 @@ fn open(env: &Env, url: &Url) -> std::result::Result<Database, Error> {
     if let Some(binding) = parameter(url, "binding") {
         builder = builder.binding(&binding);
     }
+    if let Some(gateway) = parameter(url, "gateway") {
+        builder = builder.gateway(&gateway);
+    }
+    if let Some(required) = parameter(url, "require") {
+        builder = builder.require_settings([required]);
+    }
     let millis = number(url, "timeout_ms", 0);
     if millis > 0 {
         builder = builder.timeout(Duration::from_millis(millis.into()));
     }
-    let database = builder.build(env)?;
+    let set = url.query_pairs().filter(|(name, _)| name == "set");
+    let set = set.filter_map(|(_, set)| {
+        set.split_once(':').map(|(name, value)| (name.to_owned(), value.to_owned()))
+    });
+    let database = builder.build(env)?.with_settings(set);
     Ok(if number(url, "reset", 0) == 1 { database.with_reset() } else { database })
 }
 
@@ -139,7 +165,11 @@ async fn batch(database: &Database, input: &BatchInput) -> std::result::Result<V
         .zip(&borrowed)
         .map(|(statement, params)| Statement::new(&statement.sql, params))
         .collect();
-    let results = database.batch(&statements).await?;
+    Ok(json!({"results": results(&database.batch(&statements).await?)?}))
+}
+
+/// Rows and how many were touched, of each statement.
+fn results(results: &[BatchResult]) -> std::result::Result<Value, Error> {
     let results = results.iter().map(|result| {
         let mut value = report::rows(&result.rows)?;
         if let Value::Object(object) = &mut value {
@@ -147,7 +177,7 @@ async fn batch(database: &Database, input: &BatchInput) -> std::result::Result<V
         }
         Ok(value)
     });
-    Ok(json!({"results": results.collect::<std::result::Result<Vec<_>, Error>>()?}))
+    results.collect::<std::result::Result<Vec<_>, Error>>().map(Value::from)
 }
 
 async fn deadline(database: &Database, url: &Url) -> Result<Response> {

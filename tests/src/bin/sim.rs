@@ -8,19 +8,20 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 use pierhead_tests::sim::coverage::Coverage;
-use pierhead_tests::sim::runner::{POOL, SOCKETS, Simulation, TUNNEL, run_one};
+use pierhead_tests::sim::runner::{SOCKETS, Simulation, WORLDS, run_one};
+use pierhead_tests::sim::sockets::plan::Plan;
 use pierhead_tests::sim::sockets::shrink::{parts_of, shrink};
 
 const HELP: &str = "\
 sim [flags] [again...]
 
-  --world W       sockets, pool or tunnel (default: sockets)
+  --world W       sockets, crowd, medley, pool or tunnel (default: sockets)
   --schedules N   how many (default: 10,000)
   --seed S        the first seed; the next ones count up (default: 2026)
   --jobs J        threads (default: as many as processors)
   --failures F    stop after so many (default: 3)
   --bug B         plant a bug (builds with --cfg sabotage)
-  sockets SEED -c1 -c2.3 -f0 …   one schedule again, without some of its parts
+  WORLD SEED -c1 -c2.3 -f0 …   one schedule again, without some of its parts
 ";
 
 struct Options {
@@ -100,7 +101,7 @@ fn parse(mut args: impl Iterator<Item = String>) -> Result<Option<Options>> {
 }
 
 fn world(name: &str) -> Result<Simulation> {
-    let known = [SOCKETS, POOL, TUNNEL].into_iter().find(|world| world.test == name);
+    let known = WORLDS.into_iter().find(|world| world.test == name);
     known.with_context(|| format!("there is no world {name:?}"))
 }
 
@@ -188,9 +189,12 @@ fn report(options: &Options, shared: Shared, start: Instant) -> Result<ExitCode>
     for (seed, rule, detail) in &failed {
         println!("seed {seed}: {rule}: {detail}");
     }
-    if options.world.test == SOCKETS.test
-        && let Some((seed, ..)) = failed.first()
-        && let Some(story) = shrink(*seed, [].into())
+    let missing = coverage.missing(&options.world.meets());
+    if failed.is_empty() && !missing.is_empty() {
+        println!("never met: {}", missing.join(", "));
+    }
+    if let Some((seed, ..)) = failed.first()
+        && let Some(story) = shrink(options.world.test, *seed, [].into())
     {
         println!("\n{story}");
     }
@@ -202,8 +206,8 @@ fn again(world: &str, seed: &str, parts: &[String]) -> Result<ExitCode> {
     let seed: u64 = seed.parse().with_context(|| format!("a seed: {seed:?}"))?;
     let words: Vec<&str> = parts.iter().map(String::as_str).collect();
     let left_out = parts_of(&words).map_err(|word| anyhow::anyhow!("no part: {word:?}"))?;
-    if world == SOCKETS.test {
-        return Ok(match shrink(seed, left_out) {
+    if Plan::named(world, seed).is_some() {
+        return Ok(match shrink(world, seed, left_out) {
             Some(story) => {
                 println!("{story}");
                 ExitCode::FAILURE

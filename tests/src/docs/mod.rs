@@ -36,6 +36,24 @@ fn the_readme_shows_the_example_that_is_built() {
     assert!(code.lines().count() < 40, "the first example is to stay short");
 }
 
+/// The guide's code is that of the examples, which the live tests run.
+#[test]
+fn the_rust_guide_shows_code_that_is_built() {
+    let page = read("docs/guides/rust-worker.md");
+    let files = ["guide/src/calls", "guide/src/moor", "guide/src/notes", "guide/src/table"];
+    let files = files.iter().chain(&["tokio-postgres/src/lib"]);
+    let sources: Vec<String> = files.map(|file| read(&format!("examples/{file}.rs"))).collect();
+    let blocks: Vec<&str> = page
+        .split("```rust\n")
+        .skip(1)
+        .map(|rest| rest.split_once("```").map_or(rest, |(block, _)| block))
+        .collect();
+    assert!(blocks.len() >= 6, "only {} blocks of code", blocks.len());
+    for block in blocks {
+        assert!(sources.iter().any(|source| source.contains(block)), "in no example:\n{block}");
+    }
+}
+
 #[test]
 fn the_signs_of_state_are_those_that_the_page_lists() {
     let page = read("docs/reset.md");

@@ -184,7 +184,7 @@ impl Drop for Lease<'_> {
 }
 
 fn terms(class: &str, mode: Mode) -> Terms {
-    Terms { class: class.into(), mode }
+    Terms { class: class.into(), mode: Some(mode) }
 }
 
 fn bind(address: SocketAddr) -> io::Result<std::net::TcpListener> {

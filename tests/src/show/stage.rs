@@ -102,7 +102,8 @@ impl Stage {
             .worker(caller(Worker::from_directory("bound", built("bound")?)))
             .worker(caller(Worker::from_directory("app", built("app")?)))
             .worker(caller(Worker::from_script("status", STATUS)))
-            .worker(direct(&by_itself)?);
+            .worker(direct(&by_itself)?)
+            .gateway_ports("coordinator");
         if config.crash_control {
             workers = workers.crash_control();
         }
@@ -197,8 +198,9 @@ fn urls(pool_size: usize, tunnel: &Tunnel, tcp: &TcpProxy) -> [(&'static str, St
 
 /// The coordinator with these databases; `scram_user` has a password.
 pub(super) fn coordinator(urls: &[(&str, String)]) -> Result<Worker> {
-    let mut worker =
-        Worker::from_directory("coordinator", built("coordinator")?).durable_object("Pierhead");
+    let mut worker = caller(
+        Worker::from_directory("coordinator", built("coordinator")?).durable_object("Pierhead"),
+    );
     for (name, url) in urls {
         let variable = format!("PIERHEAD_DB_{name}");
         if url.contains("//scram_user@") {

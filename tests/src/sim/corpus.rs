@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use super::runner::{self, POOL, SOCKETS, TUNNEL, caught};
+use super::runner::{self, WORLDS, caught};
 use super::sockets::plan::{Part, Plan};
 use super::sockets::run_plan;
 use super::sockets::shrink::parts_of;
@@ -24,11 +24,11 @@ fn again(line: &str) -> Result<(), String> {
         return Err(format!("not a schedule: {line}"));
     };
     let seed: u64 = seed.parse().map_err(|_| format!("not a seed: {line}"))?;
-    let run = if *world == SOCKETS.test {
+    let run = if let Some(plan) = Plan::named(world, seed) {
         let left_out: BTreeSet<Part> = parts_of(parts)?;
-        caught(|| run_plan(Plan::of(seed).without(&left_out), false))
+        caught(|| run_plan(plan.without(&left_out), false))
     } else {
-        let known = [POOL, TUNNEL].into_iter().find(|known| known.test == *world);
+        let known = WORLDS.into_iter().find(|known| known.test == *world);
         let known = known.ok_or_else(|| format!("no such world: {line}"))?;
         runner::run_one(known, seed, false)
     };

@@ -9,7 +9,14 @@ use pierhead_engine::states::SESSIONS;
 /// Counters by name.
 #[derive(Clone, Debug, Default)]
 pub struct Coverage {
-    counts: BTreeMap<&'static str, u64>,
+    counts: BTreeMap<&'static str, Count>,
+}
+
+/// How often something happened, and in how many schedules.
+#[derive(Clone, Copy, Debug, Default)]
+struct Count {
+    times: u64,
+    schedules: u64,
 }
 
 /// What every long run of the world of one engine must meet.
@@ -86,21 +93,33 @@ impl Coverage {
         wanted.map(|t| t.line).filter(|line| self.count(line) == 0).collect()
     }
 
-    /// It happened so many times.
+    /// It happened so many times, in the one schedule that this counts for.
     pub fn add_many(&mut self, name: &'static str, times: u64) {
-        *self.counts.entry(name).or_default() += times;
+        if times > 0 {
+            let count = self.counts.entry(name).or_default();
+            count.times += times;
+            count.schedules = 1;
+        }
     }
 
     /// How often it happened.
     #[must_use]
     pub fn count(&self, name: &str) -> u64 {
-        self.counts.get(name).copied().unwrap_or_default()
+        self.counts.get(name).map_or(0, |count| count.times)
+    }
+
+    /// In how many schedules it happened.
+    #[must_use]
+    pub fn schedules(&self, name: &str) -> u64 {
+        self.counts.get(name).map_or(0, |count| count.schedules)
     }
 
     /// Adds another run's counts.
     pub fn merge(&mut self, other: &Self) {
-        for (name, times) in &other.counts {
-            self.add_many(name, *times);
+        for (name, more) in &other.counts {
+            let count = self.counts.entry(name).or_default();
+            count.times += more.times;
+            count.schedules += more.schedules;
         }
     }
 
@@ -113,8 +132,9 @@ impl Coverage {
 
 impl fmt::Display for Coverage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (name, times) in &self.counts {
-            writeln!(f, "{times:>10}  {name}")?;
+        writeln!(f, "{:>10} {:>10}", "times", "schedules")?;
+        for (name, Count { times, schedules }) in &self.counts {
+            writeln!(f, "{times:>10} {schedules:>10}  {name}")?;
         }
         Ok(())
     }

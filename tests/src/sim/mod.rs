@@ -21,6 +21,8 @@
 
 mod answer;
 mod caller;
+#[macro_use]
+mod kinds;
 pub mod corpus;
 pub mod coverage;
 pub mod expect;

@@ -4,7 +4,9 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, bail};
+use serde_json::Value;
 
+use super::gateway::Port;
 use super::{COMPATIBILITY_DATE, control};
 
 /// A Worker to run. Its name is that of its service and of its HTTP socket.
@@ -33,6 +35,7 @@ enum Binding {
     Text(String),
     Namespace { class: String, worker: String },
     Service { worker: String },
+    Gateway { worker: String, props: Value },
 }
 
 impl Worker {
@@ -91,6 +94,11 @@ impl Worker {
     /// Binds another Worker.
     pub fn service(self, binding: &str, worker: &str) -> Self {
         self.bind(binding, Binding::Service { worker: worker.into() })
+    }
+
+    /// Binds the gateway of a Worker, with these props.
+    pub fn gateway(self, binding: &str, worker: &str, props: Value) -> Self {
+        self.bind(binding, Binding::Gateway { worker: worker.into(), props })
     }
 
     fn bind(mut self, name: &str, binding: Binding) -> Self {
@@ -154,6 +162,9 @@ impl Binding {
         match self {
             Self::Text(value) => format!("(name = {name}, text = {})", text(value)),
             Self::Service { worker } => format!("(name = {name}, service = {})", text(worker)),
+            Self::Gateway { worker, props } => {
+                format!("(name = {name}, service = {})", gateway(worker, props))
+            }
             Self::Namespace { class, worker } => {
                 let (class, worker) = (text(class), text(worker));
                 let designator = format!("(className = {class}, serviceName = {worker})");
@@ -168,6 +179,7 @@ impl Binding {
 pub struct WorkerdConfig {
     workers: Vec<Worker>,
     trusted: Vec<String>,
+    pub(super) ports: Vec<Port>,
     pub(super) with_inspector: bool,
     pub(super) with_control: bool,
 }
@@ -207,6 +219,7 @@ impl WorkerdConfig {
         let own = self.workers.iter().map(|worker| worker.name.clone());
         let tcp = self.workers.iter().filter(|worker| worker.tcp);
         let own = own.chain(tcp.map(|worker| tcp_socket(&worker.name)));
+        let own = own.chain(self.ports.iter().map(|port| port.name.clone()));
         own.chain(self.with_control.then(|| control::NAME.to_owned())).collect()
     }
 
@@ -234,6 +247,12 @@ impl WorkerdConfig {
                 ));
             }
             definitions.push_str(&worker.write(directory, index)?);
+        }
+        for Port { name, worker, props } in &self.ports {
+            let (name, service) = (text(name), gateway(worker, props));
+            sockets.push(format!(
+                "(name = {name}, address = \"127.0.0.1:0\", tcp = (), service = {service})"
+            ));
         }
         services.push(format!("(name = \"disk\", disk = (path = {disk}, writable = true))"));
         services.push(format!("(name = \"internet\", network = {})", self.network()));
@@ -269,6 +288,12 @@ impl WorkerdConfig {
         );
         format!("(allow = [\"public\", \"private\"], tlsOptions = {tls})")
     }
+}
+
+/// The entrypoint `Gateway` of a Worker, as a service.
+fn gateway(worker: &str, props: &Value) -> String {
+    let (worker, props) = (text(worker), text(&props.to_string()));
+    format!("(name = {worker}, entrypoint = \"Gateway\", props = (json = {props}))")
 }
 
 /// The name of a Worker's socket for TCP.

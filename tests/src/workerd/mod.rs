@@ -2,6 +2,7 @@
 
 mod config;
 mod control;
+mod gateway;
 mod inspector;
 
 use std::collections::BTreeMap;
@@ -19,6 +20,7 @@ use crate::http::Http;
 use crate::process::{Guarded, Log, PrintedLog, raise_open_files, resident_bytes};
 
 pub use config::{Worker, WorkerdConfig};
+pub use gateway::GatewayPorts;
 pub use inspector::HeapUsage;
 
 /// Compatibility date of everything that runs here.
@@ -79,9 +81,10 @@ impl Workerd {
         Self::start_in(self.config.clone(), directory).await
     }
 
-    /// Where this Worker listens.
+    /// Where this Worker listens, or the port of this name.
     pub fn addr(&self, worker: &str) -> Result<SocketAddr> {
-        let port = self.ports.get(worker).with_context(|| format!("no Worker named {worker}"))?;
+        let port =
+            self.ports.get(worker).with_context(|| format!("no Worker or port named {worker}"))?;
         Ok((Ipv4Addr::LOCALHOST, *port).into())
     }
 

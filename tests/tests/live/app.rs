@@ -51,7 +51,12 @@ impl App {
         self.with("binding", name.into())
     }
 
-    fn with(&self, name: &'static str, value: String) -> Self {
+    /// Calls with a setting of their transaction.
+    pub(crate) fn set(&self, name: &str, value: &str) -> Self {
+        self.with("set", format!("{name}:{value}"))
+    }
+
+    pub(crate) fn with(&self, name: &'static str, value: String) -> Self {
         let mut changed = self.clone();
         changed.options.push((name, value));
         changed
@@ -99,6 +104,22 @@ impl App {
             .collect();
         let answer = self.post("/batch", &json!({ "statements": statements })).await?;
         Ok(answer["results"].clone())
+    }
+
+    /// A transaction told in steps, see `tests/app/src/transaction.rs`.
+    pub(crate) async fn transaction(&self, story: &Value) -> Result<Value, Failure> {
+        self.post("/transaction", story).await
+    }
+
+    /// Copies `data`, so many times, and tells how many rows came of it.
+    pub(crate) async fn copy_in(
+        &self,
+        sql: &str,
+        data: &Value,
+        times: u64,
+    ) -> Result<u64, Failure> {
+        let body = json!({ "sql": sql, "data": data, "times": times });
+        Ok(self.post("/copy_in", &body).await?["affected"].as_u64().unwrap())
     }
 
     /// `GET` with the options in the query.

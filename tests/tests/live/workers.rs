@@ -2,6 +2,8 @@
 
 use pierhead_tests::workerd::{Worker, built};
 
+use serde_json::Value;
+
 use crate::agent::scene::COUNTS_BIRTHS;
 
 pub(super) fn coordinator(variables: &[(String, String)]) -> Worker {
@@ -18,6 +20,16 @@ pub(super) fn app() -> Worker {
     worker.namespace("PIERHEAD", "Pierhead", "coordinator")
 }
 
+/// The Worker on the npm package (`worker-client/js/test/worker`).
+pub(super) fn typescript() -> Worker {
+    let worker = Worker::from_directory("typescript", built("typescript").unwrap());
+    worker.namespace("PIERHEAD", "Pierhead", "coordinator").gateway(
+        "GATEWAY",
+        "coordinator",
+        serde_json::json!({}),
+    )
+}
+
 pub(super) fn bound() -> Worker {
     let worker = Worker::from_directory("bound", built("bound").unwrap());
     worker.namespace("PIERHEAD", "Pierhead", "coordinator")
@@ -28,6 +40,24 @@ pub(super) fn embedded(variables: &[(String, String)]) -> Worker {
         .durable_object("Pierhead")
         .namespace("PIERHEAD", "Pierhead", "embedded");
     with_variables(worker, variables)
+}
+
+/// The guide's Worker twice: with a coordinator of its own, and with the one that runs by itself.
+pub(super) fn guides(variables: &[(String, String)]) -> [Worker; 2] {
+    let own = Worker::from_directory("guide", built("guide").unwrap())
+        .durable_object("Pierhead")
+        .namespace("PIERHEAD", "Pierhead", "guide");
+    let bound = Worker::from_directory("guide-bound", built("guide").unwrap());
+    [with_variables(own, variables), bound.namespace("PIERHEAD", "Pierhead", "coordinator")]
+}
+
+/// Workers with a driver or an ORM of others on top of the client.
+pub(super) fn drivers() -> [Worker; 2] {
+    ["tokio-postgres", "sea-orm"].map(|name| {
+        Worker::from_directory(name, built(name).unwrap())
+            .namespace("PIERHEAD", "Pierhead", "coordinator")
+            .text("DB_USER", "scram_user")
+    })
 }
 
 fn with_variables(worker: Worker, variables: &[(String, String)]) -> Worker {
@@ -66,6 +96,14 @@ export default { fetch: (request, env) => env.SELF.getByName("main").fetch(reque
         .durable_object("Pierhead")
         .namespace("SELF", "Pierhead", "silent")
 }
+
+/// A Worker that is bound to the gateway: `/rpc?db=main` asks for a value in one request, `/lease`
+/// in a lease of two, `/socket` opens a WebSocket there.
+pub(super) fn gateway_caller(name: &str, props: Value) -> Worker {
+    Worker::from_script(name, CALLER).gateway("GATEWAY", "coordinator", props)
+}
+
+const CALLER: &str = include_str!("gateway/caller.js");
 
 /// Passes the bytes of TCP connections, and WebSockets, on to the object, as they come.
 pub(super) fn wire() -> Worker {

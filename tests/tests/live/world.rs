@@ -19,7 +19,10 @@ use tokio::sync::OnceCell;
 
 use crate::agent::scene::Agents;
 use crate::app::App;
-use crate::workers::{app, bound, coordinator, embedded, holder, peek, silent, wire};
+use crate::workers::{
+    app, bound, coordinator, drivers, embedded, gateway_caller, guides, holder, peek, silent,
+    typescript, wire,
+};
 
 /// Longer than anything that happens by itself soon, on a busy machine.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(15);
@@ -48,10 +51,14 @@ pub(crate) struct Setup {
     own_postgres: Option<PostgresConfig>,
     access: Option<Access>,
     examples: bool,
+    guide: bool,
+    drivers: bool,
     silent: bool,
     stays: bool,
+    typescript: bool,
     trust: bool,
     verbose: bool,
+    variables: Vec<(String, String)>,
     workerd: WorkerdConfig,
 }
 
@@ -93,10 +100,14 @@ impl Setup {
             own_postgres: None,
             access: None,
             examples: false,
+            guide: false,
+            drivers: false,
             silent: false,
             stays: false,
+            typescript: false,
             trust: false,
             verbose: false,
+            variables: Vec::new(),
             workerd: WorkerdConfig::new(),
         };
         setup.database("main")
@@ -207,6 +218,24 @@ impl Setup {
         self
     }
 
+    /// The guide's Worker runs too, as `guide` and `guide-bound`.
+    pub(crate) fn guide(mut self) -> Self {
+        self.guide = true;
+        self
+    }
+
+    /// The Workers with a driver or an ORM run too, by their names.
+    pub(crate) fn drivers(mut self) -> Self {
+        self.drivers = true;
+        self
+    }
+
+    /// The Worker on the npm package runs too, by the name `typescript`.
+    pub(crate) fn typescript(mut self) -> Self {
+        self.typescript = true;
+        self
+    }
+
     /// Binds `SILENT` in the test Worker: a coordinator that never answers.
     pub(crate) fn silent_coordinator(mut self) -> Self {
         self.silent = true;
@@ -217,6 +246,36 @@ impl Setup {
     #[allow(dead_code, reason = "for whoever looks for a bug")]
     pub(crate) fn verbose(mut self) -> Self {
         self.verbose = true;
+        self
+    }
+
+    /// Ports of workerd into the gateway: one for a transaction at a time, one for sessions.
+    pub(crate) fn gateway_ports(mut self) -> Self {
+        self.workerd = self.workerd.gateway_ports("coordinator");
+        self
+    }
+
+    /// A port of this name into the gateway, with these props of a binding.
+    pub(crate) fn gateway_port(mut self, name: &str, props: Value) -> Self {
+        self.workerd = self.workerd.gateway_port(name, "coordinator", props);
+        self
+    }
+
+    /// A Worker that asks for `path` at the gateway, with these props; see `gateway::CALLER`.
+    pub(crate) fn gateway_caller(mut self, name: &str, props: Value) -> Self {
+        self.workerd = self.workerd.worker(gateway_caller(name, props));
+        self
+    }
+
+    /// A variable of the coordinator's Worker that belongs to no database.
+    pub(crate) fn variable(mut self, name: &str, value: &str) -> Self {
+        self.variables.push((name.into(), value.into()));
+        self
+    }
+
+    /// What sockets must log in with.
+    pub(crate) fn socket_password(mut self, password: &str) -> Self {
+        self.last().secrets.push(("SOCKET_PASSWORD", password.into()));
         self
     }
 
@@ -255,7 +314,7 @@ impl Setup {
         let fronted = self.databases.iter().any(|database| matches!(database.way, Way::TlsFront));
         let front = fronted.then(|| TlsFront::start(&postgres).unwrap());
 
-        let mut variables = Vec::new();
+        let mut variables = std::mem::take(&mut self.variables);
         let mut secrets = vec![PASSWORD.to_owned(), encode(PASSWORD), "secret-ü".to_owned()];
         for database in &self.databases {
             let variable = format!("PIERHEAD_DB_{}", database.name.to_uppercase());
@@ -280,11 +339,20 @@ impl Setup {
             config = config.worker(silent());
         }
         config = config.worker(app);
+        if self.typescript {
+            config = config.worker(typescript());
+        }
         if self.examples {
             config = config.worker(bound()).worker(embedded(&variables));
         }
         if self.stays {
             config = config.worker(wire()).worker(holder());
+        }
+        if self.guide {
+            config = guides(&variables).into_iter().fold(config, WorkerdConfig::worker);
+        }
+        if self.drivers {
+            config = drivers().into_iter().fold(config, WorkerdConfig::worker);
         }
         if self.trust {
             config = config.trust(postgres.ca().unwrap());

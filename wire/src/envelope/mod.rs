@@ -19,7 +19,7 @@ pub use request::{Options, Request, RequestError, RequestId, put_request_head};
 pub const VERSION: u8 = 1;
 
 /// The longest prefix of `text` that has at most `max` bytes and ends at a character.
-fn cut(text: &str, max: usize) -> &str {
+pub(crate) fn cut(text: &str, max: usize) -> &str {
     let mut end = text.len().min(max);
     while !text.is_char_boundary(end) {
         end -= 1;

@@ -84,6 +84,33 @@ pub fn authentication_ok(out: &mut BytesMut) {
     message(tag::AUTHENTICATION, out, |out| out.put_u32(0));
 }
 
+/// Writes an `AuthenticationSASL`, which offers these mechanisms.
+pub fn authentication_sasl(mechanisms: &[&str], out: &mut BytesMut) {
+    message(tag::AUTHENTICATION, out, |out| {
+        out.put_u32(10);
+        for mechanism in mechanisms {
+            put_text(mechanism, out);
+        }
+        out.put_u8(0);
+    });
+}
+
+/// Writes an `AuthenticationSASLContinue` with the mechanism's own data.
+pub fn authentication_sasl_continue(data: &[u8], out: &mut BytesMut) {
+    message(tag::AUTHENTICATION, out, |out| {
+        out.put_u32(11);
+        out.put_slice(data);
+    });
+}
+
+/// Writes an `AuthenticationSASLFinal` with the mechanism's own data.
+pub fn authentication_sasl_final(data: &[u8], out: &mut BytesMut) {
+    message(tag::AUTHENTICATION, out, |out| {
+        out.put_u32(12);
+        out.put_slice(data);
+    });
+}
+
 /// Writes a `ParameterStatus`.
 pub fn parameter_status(name: &str, value: &str, out: &mut BytesMut) {
     message(tag::PARAMETER_STATUS, out, |out| {

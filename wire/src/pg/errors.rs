@@ -23,7 +23,7 @@ pub struct ErrorFields<'a> {
 impl<'a> ErrorFields<'a> {
     /// Reads an `ErrorResponse`; `None` if it is not one or is malformed.
     #[must_use]
-    pub fn parse(message: &'a Message) -> Option<Self> {
+    pub fn parse<B: AsRef<[u8]>>(message: &'a Message<B>) -> Option<Self> {
         if message.tag != tag::ERROR_RESPONSE {
             return None;
         }
@@ -69,8 +69,7 @@ mod tests {
 
     fn message(raw: &'static [u8]) -> Message {
         let mut scanner = Scanner::new(Direction::Backend);
-        scanner.push(Bytes::from_static(raw));
-        match scanner.next_piece().unwrap().unwrap() {
+        match scanner.next_piece(&mut Bytes::from_static(raw)).unwrap().unwrap() {
             Piece::Message(message) => message,
             Piece::Bulk { .. } => panic!("bulk"),
         }

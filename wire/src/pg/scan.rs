@@ -31,11 +31,11 @@ pub enum Direction {
     Frontend,
 }
 
-/// What a scan finds next.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub enum Piece {
+/// What a scan finds next: with bytes of its own, or with a view of those of a chunk.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Piece<B = Bytes> {
     /// One whole message that is not bulk.
-    Message(Message),
+    Message(Message<B>),
     /// Bytes of a bulk message, or of several rows or several pieces of COPY data that follow one
     /// another: whoever reads neither has no use for the borders between them.
     Bulk {
@@ -47,24 +47,66 @@ pub enum Piece {
         /// True if the bytes end where a message does.
         last: bool,
         /// The bytes, a slice of the chunk they came in.
-        bytes: Bytes,
+        bytes: B,
     },
 }
 
 /// A whole message, header included.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Message {
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Message<B = Bytes> {
     /// Its type.
     pub tag: u8,
     /// Its bytes, header included.
-    pub raw: Bytes,
+    pub raw: B,
 }
 
-impl Message {
+impl<B: AsRef<[u8]>> Message<B> {
     /// The bytes after the header.
     #[must_use]
+    #[inline]
     pub fn body(&self) -> &[u8] {
-        self.raw.get(HEADER..).unwrap_or_default()
+        self.raw.as_ref().get(HEADER..).unwrap_or_default()
+    }
+}
+
+impl<B: AsRef<[u8]>> Piece<B> {
+    /// All its bytes.
+    #[must_use]
+    #[inline]
+    pub fn bytes(&self) -> &[u8] {
+        match self {
+            Self::Message(message) => message.raw.as_ref(),
+            Self::Bulk { bytes, .. } => bytes.as_ref(),
+        }
+    }
+
+    /// A view of it.
+    #[must_use]
+    #[inline]
+    pub fn view(&self) -> Piece<&[u8]> {
+        match self {
+            Self::Message(Message { tag, raw }) => {
+                Piece::Message(Message { tag: *tag, raw: raw.as_ref() })
+            }
+            Self::Bulk { tag, first, last, bytes } => {
+                Piece::Bulk { tag: *tag, first: *first, last: *last, bytes: bytes.as_ref() }
+            }
+        }
+    }
+}
+
+impl Piece<&[u8]> {
+    /// The same, holding on to the chunk that it is a view of.
+    #[must_use]
+    pub fn hold(&self, chunk: &Bytes) -> Piece {
+        match *self {
+            Self::Message(Message { tag, raw }) => {
+                Piece::Message(Message { tag, raw: chunk.slice_ref(raw) })
+            }
+            Self::Bulk { tag, first, last, bytes } => {
+                Piece::Bulk { tag, first, last, bytes: chunk.slice_ref(bytes) }
+            }
+        }
     }
 }
 
@@ -112,7 +154,6 @@ enum State {
 pub struct Scanner {
     direction: Direction,
     state: State,
-    chunk: Bytes,
     partial: BytesMut,
 }
 
@@ -120,19 +161,13 @@ impl Scanner {
     /// A scanner at the beginning of a message.
     #[must_use]
     pub fn new(direction: Direction) -> Self {
-        Self { direction, state: State::Header, chunk: Bytes::new(), partial: BytesMut::new() }
+        Self { direction, state: State::Header, partial: BytesMut::new() }
     }
 
-    /// Adds the next chunk. Call only when [`Scanner::next_piece`] has returned `None`.
-    pub fn push(&mut self, chunk: Bytes) {
-        debug_assert!(self.chunk.is_empty(), "pieces of the last chunk were not taken");
-        self.chunk = chunk;
-    }
-
-    /// True between two messages, with nothing left over.
+    /// True between two messages, with nothing held of the next one.
     #[must_use]
     pub fn is_clean(&self) -> bool {
-        matches!(self.state, State::Header) && self.partial.is_empty() && self.chunk.is_empty()
+        matches!(self.state, State::Header) && self.partial.is_empty()
     }
 
     /// Bytes held of a message that is not whole yet.
@@ -151,31 +186,53 @@ impl Scanner {
         }
     }
 
-    /// The next piece, or `None` when the chunk is used up.
+    /// A view of the next piece of `rest`, which is moved behind it, if nothing is held of what came
+    /// before and the piece lies whole in there. `None` if not, or if it is no message:
+    /// [`Scanner::next_piece`] finds out.
+    #[inline]
+    pub fn next_whole<'a>(&self, rest: &mut &'a [u8]) -> Option<Piece<&'a [u8]>> {
+        if !self.is_clean() {
+            return None;
+        }
+        let Header { tag, bulk, total } = self.check(rest).ok()?;
+        let total = if bulk { run(rest, tag, total) } else { total };
+        let (bytes, behind) = rest.split_at_checked(total)?;
+        *rest = behind;
+        Some(if bulk {
+            Piece::Bulk { tag, first: true, last: true, bytes }
+        } else {
+            Piece::Message(Message { tag, raw: bytes })
+        })
+    }
+
+    /// Cuts the next piece off the chunk that came next; `None` when it is used up, what is left of it
+    /// being held.
     ///
     /// # Errors
     /// When the bytes are no messages; the scanner then yields nothing more.
-    pub fn next_piece(&mut self) -> Result<Option<Piece>, ScanError> {
-        let result = self.step();
+    pub fn next_piece(&mut self, chunk: &mut Bytes) -> Result<Option<Piece>, ScanError> {
+        let result = self.step(chunk);
         if result.is_err() {
             self.state = State::Broken;
-            self.chunk = Bytes::new();
+            chunk.clear();
             self.partial = BytesMut::new();
         }
         result
     }
 
-    fn step(&mut self) -> Result<Option<Piece>, ScanError> {
+    fn step(&mut self, chunk: &mut Bytes) -> Result<Option<Piece>, ScanError> {
         loop {
-            if self.chunk.is_empty() {
+            if chunk.is_empty() {
                 return Ok(None);
             }
             match self.state {
                 State::Broken => return Ok(None),
-                State::Passing { tag, missing } => return Ok(Some(self.pass(tag, false, missing))),
-                State::Gathering { tag, total } => return Ok(self.gather(tag, total)),
+                State::Passing { tag, missing } => {
+                    return Ok(Some(self.pass(chunk, tag, false, missing)));
+                }
+                State::Gathering { tag, total } => return Ok(self.gather(chunk, tag, total)),
                 State::Header => {
-                    if let Some(piece) = self.header()? {
+                    if let Some(piece) = self.header(chunk)? {
                         return Ok(Some(piece));
                     }
                 }
@@ -184,22 +241,22 @@ impl Scanner {
     }
 
     /// Reads a header, and the message behind it as far as the chunk goes.
-    fn header(&mut self) -> Result<Option<Piece>, ScanError> {
-        if self.partial.is_empty() && self.chunk.len() >= HEADER {
-            let Header { tag, bulk, total } = self.check(&self.chunk)?;
+    fn header(&mut self, chunk: &mut Bytes) -> Result<Option<Piece>, ScanError> {
+        if self.partial.is_empty() && chunk.len() >= HEADER {
+            let Header { tag, bulk, total } = self.check(chunk)?;
             if bulk {
-                let run = self.run(tag, total);
-                return Ok(Some(self.pass(tag, true, run)));
+                let run = run(chunk, tag, total);
+                return Ok(Some(self.pass(chunk, tag, true, run)));
             }
-            if self.chunk.len() >= total {
-                let raw = self.chunk.split_to(total);
+            if chunk.len() >= total {
+                let raw = chunk.split_to(total);
                 return Ok(Some(Piece::Message(Message { tag, raw })));
             }
             self.state = State::Gathering { tag, total };
             return Ok(None);
         }
-        let want = HEADER.saturating_sub(self.partial.len()).min(self.chunk.len());
-        self.partial.extend_from_slice(&self.chunk.split_to(want));
+        let want = HEADER.saturating_sub(self.partial.len()).min(chunk.len());
+        self.partial.extend_from_slice(&chunk.split_to(want));
         if self.partial.len() < HEADER {
             return Ok(None);
         }
@@ -218,33 +275,16 @@ impl Scanner {
         Ok(None)
     }
 
-    /// Bytes of the bulk message at the chunk's beginning, of `total` bytes, and of those of its kind
-    /// that follow it in the chunk. Only the last of them may end outside. Descriptions are taken
-    /// one by one: each answers a message of its own.
-    fn run(&self, tag: u8, total: usize) -> usize {
-        let mut end = total;
-        if !matches!(tag, tag::backend::DATA_ROW | tag::backend::COPY_DATA) {
-            return end;
-        }
-        while let Some(&[next, a, b, c, d, ..]) = self.chunk.get(end..)
-            && next == tag
-            && let Some(total) = bulk_total(u32::from_be_bytes([a, b, c, d]))
-        {
-            end = end.saturating_add(total);
-        }
-        end
-    }
-
-    fn pass(&mut self, tag: u8, first: bool, missing: usize) -> Piece {
-        let bytes = self.chunk.split_to(missing.min(self.chunk.len()));
+    fn pass(&mut self, chunk: &mut Bytes, tag: u8, first: bool, missing: usize) -> Piece {
+        let bytes = chunk.split_to(missing.min(chunk.len()));
         let left = missing.saturating_sub(bytes.len());
         self.state = if left == 0 { State::Header } else { State::Passing { tag, missing: left } };
         Piece::Bulk { tag, first, last: left == 0, bytes }
     }
 
-    fn gather(&mut self, tag: u8, total: usize) -> Option<Piece> {
-        let missing = total.saturating_sub(self.partial.len()).min(self.chunk.len());
-        self.partial.extend_from_slice(&self.chunk.split_to(missing));
+    fn gather(&mut self, chunk: &mut Bytes, tag: u8, total: usize) -> Option<Piece> {
+        let missing = total.saturating_sub(self.partial.len()).min(chunk.len());
+        self.partial.extend_from_slice(&chunk.split_to(missing));
         if self.partial.len() < total {
             return None;
         }
@@ -254,6 +294,7 @@ impl Scanner {
     }
 
     /// The header of the message that begins here.
+    #[inline]
     fn check(&self, bytes: &[u8]) -> Result<Header, ScanError> {
         let [tag, a, b, c, d, ..] = *bytes else { return Err(ScanError::UnknownType(0)) };
         let length = u32::from_be_bytes([a, b, c, d]);
@@ -271,6 +312,23 @@ impl Scanner {
             _ => Err(ScanError::BadLength { tag, length }),
         }
     }
+}
+
+/// Bytes of the bulk message at the chunk's beginning, of `total` bytes, and of those of its kind
+/// that follow it in the chunk. Only the last of them may end outside. Descriptions are taken
+/// one by one: each answers a message of its own.
+fn run(chunk: &[u8], tag: u8, total: usize) -> usize {
+    let mut end = total;
+    if !matches!(tag, tag::backend::DATA_ROW | tag::backend::COPY_DATA) {
+        return end;
+    }
+    while let Some(&[next, a, b, c, d, ..]) = chunk.get(end..)
+        && next == tag
+        && let Some(total) = bulk_total(u32::from_be_bytes([a, b, c, d]))
+    {
+        end = end.saturating_add(total);
+    }
+    end
 }
 
 /// What a header says.
@@ -325,8 +383,8 @@ mod tests {
         let mut scanner = Scanner::new(direction);
         let mut pieces = Vec::new();
         for chunk in chunks {
-            scanner.push(Bytes::copy_from_slice(chunk));
-            while let Some(piece) = scanner.next_piece()? {
+            let mut chunk = Bytes::copy_from_slice(chunk);
+            while let Some(piece) = scanner.next_piece(&mut chunk)? {
                 pieces.push(piece);
             }
         }
@@ -401,10 +459,44 @@ mod tests {
     #[test]
     fn a_malformed_row_behind_others_is_refused_when_they_are_passed_on() {
         let mut scanner = Scanner::new(Direction::Backend);
-        scanner.push(Bytes::from_static(b"D\0\0\0\x06\0\0D\0\0\0\x03"));
-        assert!(matches!(scanner.next_piece(), Ok(Some(Piece::Bulk { last: true, .. }))));
+        let mut chunk = Bytes::from_static(b"D\0\0\0\x06\0\0D\0\0\0\x03");
+        assert!(matches!(scanner.next_piece(&mut chunk), Ok(Some(Piece::Bulk { last: true, .. }))));
         let refused = ScanError::BadLength { tag: b'D', length: 3 };
-        assert_eq!(scanner.next_piece(), Err(refused));
+        assert_eq!(scanner.next_piece(&mut chunk), Err(refused));
+    }
+
+    /// The pieces, viewed where they can be.
+    fn viewed(chunks: &[&[u8]]) -> Vec<Piece> {
+        let mut scanner = Scanner::new(Direction::Backend);
+        let mut pieces = Vec::new();
+        for chunk in chunks {
+            let mut chunk = Bytes::copy_from_slice(chunk);
+            loop {
+                let mut rest: &[u8] = &chunk;
+                if let Some(piece) = scanner.next_whole(&mut rest) {
+                    pieces.push(piece.hold(&chunk));
+                    chunk = chunk.slice_ref(rest);
+                } else if let Some(piece) = scanner.next_piece(&mut chunk).unwrap() {
+                    pieces.push(piece);
+                } else {
+                    break;
+                }
+            }
+        }
+        pieces
+    }
+
+    #[test]
+    fn what_is_viewed_is_what_is_cut() {
+        for bytes in [REPLY, ROWS] {
+            for cut in 0..bytes.len() {
+                let (a, b) = bytes.split_at(cut);
+                let cut = all(Direction::Backend, &[a, b]).unwrap();
+                assert_eq!(viewed(&[a, b]), cut);
+            }
+        }
+        let nonsense = Scanner::new(Direction::Backend).next_whole(&mut &b"?\0\0\0\x04"[..]);
+        assert_eq!(nonsense, None);
     }
 
     #[test]
@@ -417,8 +509,8 @@ mod tests {
     fn bodies_inside_one_chunk_are_not_copied() {
         let chunk = Bytes::from_static(REPLY);
         let mut scanner = Scanner::new(Direction::Backend);
-        scanner.push(chunk.clone());
-        while let Some(piece) = scanner.next_piece().unwrap() {
+        let mut rest = chunk.clone();
+        while let Some(piece) = scanner.next_piece(&mut rest).unwrap() {
             let bytes = match piece {
                 Piece::Message(m) => m.raw,
                 Piece::Bulk { bytes, .. } => bytes,
@@ -431,12 +523,13 @@ mod tests {
     #[test]
     fn a_row_larger_than_any_buffer_passes_through() {
         let mut scanner = Scanner::new(Direction::Backend);
-        scanner.push(Bytes::from_static(b"D\x20\0\0\0"));
-        let first = scanner.next_piece().unwrap().unwrap();
+        let mut chunk = Bytes::from_static(b"D\x20\0\0\0");
+        let first = scanner.next_piece(&mut chunk).unwrap().unwrap();
         assert!(matches!(first, Piece::Bulk { first: true, last: false, .. }));
-        scanner.push(Bytes::from_static(&[0; 1000]));
-        assert!(matches!(scanner.next_piece(), Ok(Some(Piece::Bulk { first: false, .. }))));
-        assert!(scanner.next_piece().unwrap().is_none());
+        let mut chunk = Bytes::from_static(&[0; 1000]);
+        let piece = scanner.next_piece(&mut chunk);
+        assert!(matches!(piece, Ok(Some(Piece::Bulk { first: false, .. }))));
+        assert!(scanner.next_piece(&mut chunk).unwrap().is_none());
     }
 
     #[test]
@@ -449,10 +542,10 @@ mod tests {
         assert_eq!(huge, Err(ScanError::BadLength { tag: b'C', length: 0x7fff_ffff }));
 
         let mut scanner = Scanner::new(Direction::Backend);
-        scanner.push(Bytes::from_static(b"?\0\0\0\x04Z\0\0\0\x05I"));
-        assert!(scanner.next_piece().is_err());
-        scanner.push(Bytes::from_static(b"Z\0\0\0\x05I"));
-        assert_eq!(scanner.next_piece(), Ok(None));
+        let mut chunk = Bytes::from_static(b"?\0\0\0\x04Z\0\0\0\x05I");
+        assert!(scanner.next_piece(&mut chunk).is_err());
+        let mut chunk = Bytes::from_static(b"Z\0\0\0\x05I");
+        assert_eq!(scanner.next_piece(&mut chunk), Ok(None));
     }
 
     #[test]

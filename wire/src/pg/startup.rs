@@ -3,10 +3,17 @@
 //! A client may ask for TLS or GSS encryption first, each answered by one byte, and asks again on
 //! the same connection. Then it starts a session, or cancels what another one runs.
 
+mod names;
+mod terms;
+
 use std::fmt;
+
+pub use self::names::{Names, NamesError, refuse_of_the_connection, write_start};
+pub use self::terms::{Mode, TermsPacket};
 
 use crate::limits::{
     CANCEL_SECRET_BYTES_MAX, CANCEL_SECRET_BYTES_MIN, STARTUP_BYTES_MAX, STARTUP_PARAMETERS_MAX,
+    TERMS_BYTES_MAX,
 };
 
 /// How the names of parameters begin that ask for something of the protocol, not of the session.
@@ -23,6 +30,8 @@ const REQUEST: u16 = 1234;
 const CANCEL: u16 = 5678;
 const SSL: u16 = 5679;
 const GSS: u16 = 5680;
+/// Our own, which no client of PostgreSQL sends.
+const TERMS: u16 = 0x5048;
 
 /// What a TLS connection begins with, when the client does not ask first.
 const TLS_HANDSHAKE: u8 = 0x16;
@@ -41,6 +50,8 @@ pub enum StartUp<'a> {
         /// The key's secret.
         secret: &'a [u8],
     },
+    /// Nothing for itself: what follows comes from a client on these terms.
+    Terms(TermsPacket<'a>),
     /// A session.
     Start {
         /// The newest minor version of protocol 3 that the client speaks.
@@ -63,13 +74,17 @@ impl<'a> StartUp<'a> {
             return Ok(None);
         };
         let (major, minor) = (u16::from_be_bytes([*a, *b]), u16::from_be_bytes([*c, *d]));
-        if !matches!((major, minor), (MAJOR, _) | (REQUEST, CANCEL | SSL | GSS)) {
+        if !matches!((major, minor), (MAJOR, _) | (REQUEST, CANCEL | SSL | GSS | TERMS)) {
             return Err(StartUpError::Version { major, minor });
+        }
+        if (major, minor) == (REQUEST, TERMS) && length > TERMS_BYTES_MAX {
+            return Err(StartUpError::Length(u32::try_from(length).unwrap_or(u32::MAX)));
         }
         let Some(body) = buffer.get(HEADER..length) else { return Ok(None) };
         let packet = match (major, minor) {
             (REQUEST, CANCEL) => cancel(body)?,
             (REQUEST, SSL) => bare(body, Self::SslRequest)?,
+            (REQUEST, TERMS) => Self::Terms(TermsPacket::parse(body)?),
             (REQUEST, _) => bare(body, Self::GssRequest)?,
             _ => Self::Start { minor, parameters: parameters(body)? },
         };
@@ -142,6 +157,11 @@ pub enum StartUpError {
     TooManyParameters,
     /// A cancel key shorter or longer than any.
     CancelKey,
+    /// A terms packet with an option that is malformed, repeated or not known, and must be.
+    Terms {
+        /// The option's key.
+        key: u8,
+    },
 }
 
 impl fmt::Display for StartUpError {
@@ -163,6 +183,11 @@ impl fmt::Display for StartUpError {
                 f,
                 "a cancel key's secret has {CANCEL_SECRET_BYTES_MIN} to \
                  {CANCEL_SECRET_BYTES_MAX} bytes"
+            ),
+            Self::Terms { key } => write!(
+                f,
+                "option {key} of the terms packet is malformed, repeated or not known: deploy the \
+                 same release of the gateway and the coordinator"
             ),
         }
     }

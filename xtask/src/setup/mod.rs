@@ -2,6 +2,7 @@
 //! is it there; can it be had the ordinary way; which fallback works where only package
 //! registries can be reached.
 
+mod drivers;
 mod npm;
 mod postgres;
 mod wasm_bindgen;
@@ -17,7 +18,8 @@ use anyhow::{Context, Result, bail};
 
 use crate::layout::{Layout, Lock, read_or_empty};
 use crate::{process, versions};
-pub(crate) use npm::Npm;
+pub(crate) use drivers::ensure as ensure_drivers;
+pub(crate) use npm::{Npm, ci as npm_ci};
 use wasm_std::WasmCompiler;
 
 /// The tools, found or installed.

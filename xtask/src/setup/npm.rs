@@ -47,7 +47,7 @@ pub(super) fn ensure(layout: &Layout) -> Result<(Npm, String)> {
     let mut note = "installed".to_owned();
     if read_or_empty(&stamp) != fingerprint {
         eprintln!("  installing npm packages: workerd, wrangler and what bundles the Workers");
-        install(layout, &modules)?;
+        ci(&layout.root)?;
         fs::write(&stamp, &fingerprint)?;
         note = "installed now".to_owned();
     }
@@ -66,14 +66,14 @@ pub(super) fn ensure(layout: &Layout) -> Result<(Npm, String)> {
     Ok((npm, note))
 }
 
-/// `npm ci`, once more if it fails: a registry hiccup is common, and a second try is cheap
-/// because what arrived is cached. Install scripts are not needed: every program used here comes
-/// in a platform package.
-fn install(layout: &Layout, modules: &Path) -> Result<()> {
+/// `npm ci` in a directory, once more if it fails: a registry hiccup is common, and a second try is
+/// cheap because what arrived is cached. Install scripts are not needed: every program used here
+/// comes in a platform package.
+pub(crate) fn ci(directory: &Path) -> Result<()> {
     let command = || {
         let mut command = Command::new("npm");
         command
-            .current_dir(&layout.root)
+            .current_dir(directory)
             .args(["ci", "--ignore-scripts", "--prefer-offline", "--no-audit", "--no-fund"])
             .args(["--loglevel=error", "--fetch-timeout=60000"]);
         command
@@ -82,7 +82,7 @@ fn install(layout: &Layout, modules: &Path) -> Result<()> {
         return Ok(());
     }
     process::with_progress(&mut command(), "npm ci (second try)", INSTALL_LIMIT)
-        .with_context(|| format!("cannot fill {}", modules.display()))
+        .with_context(|| format!("cannot fill {}", directory.join("node_modules").display()))
 }
 
 fn node_for_wrangler(modules: &Path, own: Version) -> Result<PathBuf> {

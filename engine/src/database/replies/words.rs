@@ -59,21 +59,33 @@ pub(crate) enum Note {
     /// A `Parse` of the client, with the name that it gave, and the statement's number, if the
     /// session does not have it yet.
     Names { name: Bytes, id: StatementId, number: Option<u64> },
-    /// A `Parse` of the client without a name, with what was its unnamed statement before.
+    /// A `Parse` of the client without a name, with what was its unnamed statement before; or a
+    /// `Close` of it.
     Unnamed { before: Unnamed, number: Option<u64> },
+    /// A `Query` of the client, which ends its unnamed statement, and what its text shows.
+    Asks { before: Unnamed, facts: Option<Arc<Facts>> },
     /// A `Close` of the client.
     Closes { name: Bytes, id: StatementId },
     /// A `Close` of ours, to make room on the session.
     Evicts { number: u64 },
     /// A `Bind` of a statement that sessions keep.
     Uses(StatementId),
-    /// What the SQL that it runs shows.
+    /// What the SQL of the portal that it runs shows.
     Runs(Arc<Facts>),
 }
 
 impl Note {
     pub(super) fn is_ours(&self) -> bool {
         matches!(self, Self::Ours | Self::Prepares { .. } | Self::Evicts { .. })
+    }
+
+    /// The unnamed statement that the message is to replace.
+    pub(super) fn replaces(&mut self) -> Option<&mut Unnamed> {
+        if let Self::Unnamed { before, .. } | Self::Asks { before, .. } = self {
+            Some(before)
+        } else {
+            None
+        }
     }
 }
 

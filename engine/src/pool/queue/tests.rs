@@ -351,3 +351,49 @@ fn no_class_gets_ahead_of_another_by_more_than_the_bound() {
     }
     assert!(closest >= 60, "the bound says something: {closest} % of it were reached");
 }
+
+#[test]
+fn whoever_waits_alone_is_served_as_one_of_several_would_be() {
+    for class_size in [0, 2] {
+        let mut rng = Rng::new([8; 32]);
+        let (mut queue, mut spread) = (Queue::new(class_size), Queue::new(class_size));
+        let mut held = Vec::new();
+        for client in 1..20_000 {
+            let class = [A, B, C][rng.below(3) as usize];
+            match rng.below(6) {
+                0 | 1 => {
+                    queue.push(class, ClientId(client));
+                    spread.push(class, ClientId(client));
+                }
+                2 => {
+                    queue.put_back(class, ClientId(client));
+                    spread.put_back(class, ClientId(client));
+                }
+                3 => {
+                    let client = ClientId(client - rng.below(4));
+                    assert_eq!(queue.remove(class, client), spread.remove(class, client));
+                }
+                4 => {
+                    if let Some(class) = held.pop() {
+                        let took = Millis(rng.below(900));
+                        queue.released(class, took);
+                        spread.released(class, took);
+                    }
+                }
+                _ => {
+                    assert_eq!(queue.peek(), spread.peek());
+                    let popped = queue.pop();
+                    assert_eq!(popped, spread.pop());
+                    if let Some((class, _)) = popped {
+                        queue.granted(class);
+                        spread.granted(class);
+                        held.push(class);
+                    }
+                }
+            }
+            spread.spread();
+            assert_eq!(queue.len(), spread.len());
+            assert!(queue.iter().eq(spread.iter()));
+        }
+    }
+}

@@ -21,6 +21,13 @@ pub(crate) async fn run(stage: &Stage) -> Result<()> {
          'sql={QUESTION}' -d p=10\n",
         worker("direct")?
     );
+    let ports = stage.workerd().gateway_ports()?;
+    println!(
+        "  # psql, or any driver, through the gateway: a session for a transaction at a time\n  \
+         psql postgres://{user}@{}/main\n\n  # or for as long as it is connected\n  \
+         psql postgres://{user}@{}/main\n",
+        ports.transaction, ports.session
+    );
     println!("  # the coordinator's counters\n  curl http://{}/\n", worker("status")?);
     println!(
         "  # the database itself\n  psql postgres://{user}@{}/{DATABASE}\n",

@@ -162,6 +162,12 @@ impl Backend {
         }
     }
 
+    /// Whether it listens to anything.
+    #[must_use]
+    pub fn listens(&self) -> bool {
+        !self.session.listening.is_empty()
+    }
+
     /// When it wants to be woken.
     #[must_use]
     pub fn busy_until(&self) -> Option<u64> {

@@ -46,6 +46,8 @@ pub struct Database {
     pub generation: u64,
     /// Notifications that wait for the session of a process id.
     pub mail: BTreeMap<i32, Vec<Notification>>,
+    /// How often sessions were notified on a channel.
+    pub notified: BTreeMap<String, u64>,
     /// How often something happened that a run wants to have seen.
     pub seen: Seen,
     pub(super) next_process: i32,
@@ -110,6 +112,7 @@ impl Database {
             holds_replies: false,
             generation: 0,
             mail: BTreeMap::new(),
+            notified: BTreeMap::new(),
             seen: Seen::default(),
             next_process: 1000,
             listeners: BTreeMap::new(),
@@ -134,11 +137,18 @@ impl Database {
             for listener in self.listeners.get(&channel).into_iter().flatten() {
                 if told.insert((*listener, channel.clone(), payload.clone())) {
                     let (channel, payload) = (channel.clone(), payload.clone());
+                    *self.notified.entry(channel.clone()).or_default() += 1;
                     let mail = Notification { process, channel, payload };
                     self.mail.entry(*listener).or_default().push(mail);
                 }
             }
         }
+    }
+
+    /// Whether any session listens to this channel.
+    #[must_use]
+    pub fn has_listener(&self, channel: &str) -> bool {
+        self.listeners.contains_key(channel)
     }
 
     /// `process` listens to exactly these channels.

@@ -30,6 +30,38 @@ impl Writer<'_> {
         }
     }
 
+    /// Listens to its own channel, notifies another client's, or calls a function.
+    pub(super) fn socially(&mut self, awaits: bool) {
+        /// `reverse(text)`.
+        const REVERSE: u32 = 3062;
+        let (value, other) = (self.value(), self.rng.within(1, 9));
+        let (simple, inside) = (self.rng.chance(60), self.rng.chance(20));
+        let sql = match self.rng.weighted(&[30, 45, 5, 20]) {
+            0 => format!("listen l{}", self.client),
+            1 => format!("notify l{other}, '{value}'"),
+            2 => "unlisten *".into(),
+            _ => {
+                put(&mut self.out, b'F', |out| {
+                    out.extend(REVERSE.to_be_bytes());
+                    out.extend([0, 0, 0, 1]);
+                    out.extend(u32::try_from(value.len()).unwrap().to_be_bytes());
+                    out.extend(value.as_bytes());
+                    out.extend([0, 0]);
+                });
+                return self.say("calls a function", awaits);
+            }
+        };
+        if !inside {
+            self.either(&sql, simple);
+            return self.say("listens or notifies", awaits);
+        }
+        let end = self.rng.pick(&["commit", "rollback"]);
+        for sql in ["begin", sql.as_str(), end] {
+            self.either(sql, simple);
+        }
+        self.say("listens or notifies in a transaction", awaits);
+    }
+
     pub(super) fn copy(&mut self) {
         let value = self.value();
         let simple = self.rng.chance(50);

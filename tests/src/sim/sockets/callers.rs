@@ -52,7 +52,10 @@ impl World {
         let exchange = &mut self.exchanges[index];
         exchange.id = id;
         exchange.caller.came = Some(self.now);
-        let request = exchange.caller.request.clone();
+        let (request, number) = (exchange.caller.request.clone(), exchange.number);
+        if let Some(place) = self.plan.clients.iter().position(|c| c.number == number) {
+            self.count_asked(place);
+        }
         self.feed(Input::ClientOpened { client: id, request, lease: None });
     }
 

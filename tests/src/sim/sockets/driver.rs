@@ -1,5 +1,7 @@
 //! One client that speaks the protocol: its end of the socket, and what it is told there.
 
+use std::collections::BTreeSet;
+
 use bytes::{Bytes, BytesMut};
 use pierhead_engine::ids::ClientId;
 use pierhead_engine::io::{Input, Terms};
@@ -70,6 +72,8 @@ pub(super) struct Driver {
     pub(super) refused: bool,
     /// Its last segment was never executed: the connection ended before.
     pub(super) untouched: bool,
+    /// What it was notified of.
+    pub(super) notified: BTreeSet<String>,
 }
 
 impl Driver {
@@ -99,6 +103,7 @@ impl Driver {
             heard: 0,
             refused: false,
             untouched: false,
+            notified: BTreeSet::new(),
         }
     }
 }
@@ -121,7 +126,7 @@ impl World {
         driver.heard = self.now;
         let client = &self.plan.clients[driver.plan];
         let Kind::Socket { mode, .. } = client.kind else { return };
-        let terms = Terms { class: client.class.to_owned(), mode };
+        let terms = Terms { class: client.class.to_owned(), mode: Some(mode) };
         self.feed(Input::SocketOpened { client: id, terms });
         self.go_on(index);
     }
@@ -245,7 +250,10 @@ impl World {
         let bytes = driver.outgoing.split_to(count).freeze();
         driver.granted -= count as u64;
         driver.heard = self.now;
-        let client = driver.id;
+        let (client, place) = (driver.id, driver.plan);
+        if driver.model.greeted {
+            self.count_asked(place);
+        }
         self.feed(Input::SocketData { client, bytes });
     }
 
@@ -330,12 +338,14 @@ impl World {
     fn saw(&mut self, index: usize, seen: Seen) {
         match seen {
             Seen::Own => {}
+            Seen::Notified(channel, payload) => self.notified(index, &channel, payload),
             Seen::Ready => {
                 // The time of the next segment begins.
                 self.drivers[index].asked = Some(self.now);
                 self.coverage.add("socket: ready");
             }
             Seen::Failed(code) => self.coverage.add(match code.as_str() {
+                "0A000" if self.drivers[index].model.rejects => "socket: state refused",
                 "0A000" => "socket: plan broken",
                 _ => "socket: may not pin",
             }),

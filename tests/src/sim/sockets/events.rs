@@ -5,57 +5,63 @@ use pierhead_engine::io::{Input, Output};
 
 use super::World;
 
-/// Something that happens at a moment of its own.
-#[derive(Clone, Copy, Debug)]
-pub(super) enum Event {
-    /// A stream is open.
-    Opened(u64),
-    /// A stream could not be opened.
-    Refused(u64),
-    /// A transport accepts bytes.
-    Accept(u64),
-    /// Bytes reach the server.
-    Deliver(u64),
-    /// A backend wanted to be woken.
-    Wake(u64),
-    /// Bytes reach the engine.
-    Arrive(u64),
-    /// TLS is up.
-    Secured(u64),
-    /// The engine is told of a stream's end.
-    Closed(u64),
-    /// A client comes, by its place in the plan.
-    Come(usize),
-    /// A socket's client does its next step.
-    Act(usize),
-    /// What a socket's client said reaches the engine.
-    Hand(usize),
-    /// A socket's client takes what it is told.
-    Read(usize),
-    /// A cancel request reaches the engine.
-    HandErrand(usize),
-    /// Whoever sent a cancel request is gone.
-    ErrandGone(usize),
-    /// The reader of a streamed answer takes it.
-    Take(usize),
-    /// A lease client sends its next request, or ends.
-    LeaseActs(usize),
-    /// A lease client lets go.
-    Dispose(usize),
-    /// The reader of a lease's streamed answer took so many bytes.
-    LeaseTook(u64, usize),
-    /// A client answers a probe.
-    Alive(u64),
-    /// Something goes wrong, by its place in the plan.
-    Fault(usize),
-    /// What went wrong for a while is repaired.
-    Repaired,
-    /// Faults are over.
-    Calm,
+kinds! {
+    "event: "
+    /// Something that happens at a moment of its own.
+    #[derive(Clone, Copy, Debug)]
+    pub(super) enum Event {
+        /// A stream is open.
+        Opened(u64),
+        /// A stream could not be opened.
+        Refused(u64),
+        /// A transport accepts bytes.
+        Accept(u64),
+        /// Bytes reach the server.
+        Deliver(u64),
+        /// A backend wanted to be woken.
+        Wake(u64),
+        /// Bytes reach the engine.
+        Arrive(u64),
+        /// TLS is up.
+        Secured(u64),
+        /// The engine is told of a stream's end.
+        Closed(u64),
+        /// A client comes, by its place in the plan.
+        Come(usize),
+        /// A socket's client does its next step.
+        Act(usize),
+        /// What a socket's client said reaches the engine.
+        Hand(usize),
+        /// A socket's client takes what it is told.
+        Read(usize),
+        /// A cancel request reaches the engine.
+        HandErrand(usize),
+        /// Whoever sent a cancel request is gone.
+        ErrandGone(usize),
+        /// The reader of a streamed answer takes it.
+        Take(usize),
+        /// A lease client sends its next request, or ends.
+        LeaseActs(usize),
+        /// A lease client lets go.
+        Dispose(usize),
+        /// The reader of a lease's streamed answer took so many bytes.
+        LeaseTook(u64, usize),
+        /// A client answers a probe.
+        Alive(u64),
+        /// Something goes wrong, by its place in the plan.
+        Fault(usize),
+        /// Somebody looks whether anything waits on a stream.
+        Peeked(u64),
+        /// What went wrong for a while is repaired.
+        Repaired,
+        /// Faults are over.
+        Calm,
+    }
 }
 
 impl World {
     pub(super) fn happen(&mut self, event: Event) {
+        self.coverage.add(event.kind());
         match event {
             Event::Opened(stream) => self.opened(stream),
             Event::Refused(stream) => self.refused(stream),
@@ -80,6 +86,7 @@ impl World {
             }
             Event::Alive(client) => self.answer_probe(client),
             Event::Fault(index) => self.fault(index),
+            Event::Peeked(stream) => self.peeked(stream),
             Event::Repaired => self.repair(),
             Event::Calm => self.become_calm(),
         }

@@ -3,37 +3,47 @@
 use bytes::Bytes;
 use pierhead_engine::ids::{ClientId, StreamId};
 use pierhead_engine::io::Input;
+use pierhead_engine::time::Instant;
 
 use super::events::Event;
+use super::leases::Lease;
+use super::machine::Disturbance;
 use super::stream::{Life, Stream};
 use super::{Road, World};
 use crate::sim::server::Mischief;
 
-/// Kinds of faults.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Fault {
-    /// A transport breaks, between any two bytes.
-    Cut,
-    /// A transport stands still.
-    Hang,
-    /// A session is ended by the server.
-    Kill,
-    /// A server breaks the protocol.
-    Mischief,
-    /// A server tells what nobody asked for, as it may.
-    Chatter,
-    /// The database restarts.
-    Restart,
-    /// The database cannot be reached.
-    Down,
-    /// The tunnel turns us away.
-    Denied,
-    /// The password is another one.
-    Password,
-    /// News of what is over.
-    Ghost,
-    /// A migration, which breaks plans.
-    Alter,
+kinds! {
+    "drawn: "
+    /// Kinds of faults.
+    #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+    pub(super) enum Fault {
+        /// A transport breaks, between any two bytes.
+        Cut,
+        /// A transport stands still.
+        Hang,
+        /// A session is ended by the server.
+        Kill,
+        /// A server breaks the protocol.
+        Mischief,
+        /// A server tells what nobody asked for, as it may.
+        Chatter,
+        /// The database restarts.
+        Restart,
+        /// The database cannot be reached.
+        Down,
+        /// The tunnel turns us away.
+        Denied,
+        /// The password is another one.
+        Password,
+        /// News of what is over.
+        Ghost,
+        /// A migration, which breaks plans.
+        Alter,
+        /// Much time passes at once.
+        Leap,
+        /// Something between the engine and its streams.
+        Between(Disturbance),
+    }
 }
 
 /// All of them, each with its weight.
@@ -63,6 +73,7 @@ impl World {
         if !matches!(misfortune.fault, Fault::Chatter | Fault::Ghost | Fault::Alter) {
             self.trouble = true;
         }
+        self.coverage.add(misfortune.fault.kind());
         match misfortune.fault {
             Fault::Cut => self.cut(chance),
             Fault::Hang => self.hang(chance),
@@ -75,6 +86,8 @@ impl World {
             Fault::Password => self.lock_out(chance),
             Fault::Ghost => self.ghost(chance),
             Fault::Alter => self.alter(),
+            Fault::Leap => self.leap(chance),
+            Fault::Between(what) => self.disturb(what, chance),
         }
     }
 
@@ -132,6 +145,10 @@ impl World {
         let index = usize::try_from((chance >> 32) % Mischief::ALL.len() as u64).unwrap_or(0);
         let mischief = Mischief::ALL[index];
         let served = self.drivers.iter().any(|d| d.life == super::driver::Life::Open);
+        if mischief == Mischief::WrongType && self.plan.calls() {
+            // Whoever calls functions asks for such a reply.
+            return;
+        }
         if mischief == Mischief::ExtraError && served {
             // To whom a session belongs, its errors may be news of its end.
             return;
@@ -152,6 +169,10 @@ impl World {
                 && s.told_to_end.is_none()
         };
         let all_rest = self.drivers.iter().all(|d| d.model.is_answered() && d.outgoing.is_empty());
+        if only_idle && self.plan.between.is_some() {
+            // It is under way for a while, and may cross what it seems to answer.
+            return;
+        }
         if only_idle && !(all_rest && self.exchanges.iter().all(|e| !e.caller.is_open())) {
             return;
         }
@@ -216,6 +237,30 @@ impl World {
         self.coverage.add("fault: password changed");
         "anders".clone_into(&mut self.db.password);
         self.repair_later(chance);
+    }
+
+    fn disturb(&mut self, what: Disturbance, chance: u64) {
+        if what == Disturbance::Crash {
+            self.lose_everybody();
+        }
+        self.engine.disturb(Instant(self.now), what, chance);
+        self.drain();
+        self.set_alarms();
+    }
+
+    /// The object that served them is gone, and cannot say so.
+    fn lose_everybody(&mut self) {
+        for driver in &mut self.drivers {
+            if matches!(driver.life, super::driver::Life::Open | super::driver::Life::Closed) {
+                driver.life = super::driver::Life::Gone;
+                driver.said_goodbye = true;
+            }
+        }
+        for exchange in self.exchanges.iter_mut().filter(|e| e.caller.is_open()) {
+            exchange.caller.gone = true;
+        }
+        self.errands.iter_mut().for_each(|errand| errand.open = false);
+        self.leases.iter_mut().for_each(Lease::lose);
     }
 
     fn alter(&mut self) {

@@ -8,6 +8,10 @@ impl Writer<'_> {
         for _ in 0..count {
             let habit = self.rng.weighted(&[22, 18, 16, 10, 12, 10, 4, 5, 3, self.pins]);
             let awaits = self.rng.chance(75);
+            if self.sociable && self.rng.chance(35) {
+                self.socially(awaits);
+                continue;
+            }
             if self.stars && self.rng.chance(60) {
                 self.star(awaits);
                 continue;

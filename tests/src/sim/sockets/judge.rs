@@ -6,6 +6,8 @@ use pierhead_engine::limits::{
     ANSWER_UNTAKEN_MAX, CANCELS_IN_FLIGHT_MAX, CLIENT_WINDOW, OPENS_IN_FLIGHT_MAX, READ_WINDOW,
 };
 
+use pierhead_agent::core::limits::CANCELS_IN_FLIGHT_MAX as OF_AGENT;
+
 use super::World;
 use super::callers::LATE;
 use super::driver::Life as DriverLife;
@@ -102,6 +104,10 @@ impl World {
     /// A cancel met a statement of this client: may it have?
     pub(super) fn check_victim(&mut self, number: u64) {
         let driver = self.drivers.iter().position(|d| d.number == number);
+        if self.plan.between.is_some() && self.trouble {
+            // An agent cancels what it gives up, also before the engine knows.
+            return;
+        }
         let unwanted = match driver {
             Some(index) => {
                 let driver = &self.drivers[index];
@@ -120,6 +126,10 @@ impl World {
     /// The cap, and the opens in flight.
     pub(super) fn check_caps(&mut self) {
         let cap = self.plan.settings.pool_size;
+        let most = match self.plan.between {
+            Some(_) => OF_AGENT,
+            None => CANCELS_IN_FLIGHT_MAX,
+        };
         let (mut all, mut opening, mut cancels, mut sessions) = (0, 0, 0, 0);
         for stream in self.streams.values().filter(|s| s.life != Life::Finished) {
             let counts = !stream.is_overdue(self.now);
@@ -129,11 +139,11 @@ impl World {
             cancels += usize::from(live && stream.purpose == Purpose::Cancel);
             sessions += usize::from(counts && stream.purpose == Purpose::Session);
         }
-        if all > cap + CANCELS_IN_FLIGHT_MAX || sessions > cap || cancels > CANCELS_IN_FLIGHT_MAX {
+        if all > cap + most || sessions > cap || cancels > most {
             let detail =
                 format!("{sessions} sessions, {cancels} cancels, {all} in all; the cap is {cap}");
             self.broken("5 cap", detail);
-        } else if opening > OPENS_IN_FLIGHT_MAX + CANCELS_IN_FLIGHT_MAX {
+        } else if opening > OPENS_IN_FLIGHT_MAX + most {
             self.broken("5 cap", format!("{opening} opens in flight"));
         }
     }
@@ -164,11 +174,12 @@ impl World {
     pub(super) fn check_status(&mut self) {
         let status = self.engine.status();
         let sum = status.opening + status.idle + status.leased + status.resetting;
-        let sum = sum + status.draining + status.ending;
+        let sum = sum + status.draining + status.ending + status.parked + status.away;
         let owned = self.streams.values().filter(|s| {
             s.life != Life::Finished && s.purpose == Purpose::Session && !s.is_overdue(self.now)
         });
-        let owned = owned.count();
+        // What an agent holds is known to the engine when it is offered.
+        let owned = if self.plan.between.is_some() { 0 } else { owned.count() };
         if sum > status.cap || sum < owned {
             let detail = format!("{sum} sessions in all states, {owned} owned; {status:?}");
             self.broken("2 one place", detail);

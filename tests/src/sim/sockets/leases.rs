@@ -61,6 +61,15 @@ impl Lease {
         self.current.is_some()
     }
 
+    /// Whoever served it is gone.
+    pub(super) fn lose(&mut self) {
+        if self.id.0 > 0 {
+            self.unknown |= self.current.take().is_some();
+            self.disposed = true;
+            self.over = true;
+        }
+    }
+
     /// What the private server says to a request.
     fn execute(&mut self, protocol: &[u8]) -> Vec<u8> {
         let mut answer = Vec::new();
@@ -129,6 +138,7 @@ impl World {
         caller.came = Some(self.now);
         let leaves = lease.noise.chance(12).then(|| lease.noise.below(400));
         let id = self.next_client(Who::Request(index));
+        self.count_asked(self.leases[index].place);
         let lease = &mut self.leases[index];
         lease.current = Some((id, caller));
         let lease = lease.id;
@@ -145,8 +155,9 @@ impl World {
             return;
         }
         lease.disposed = true;
-        let client = lease.id;
+        let (client, number) = (lease.id, lease.number);
         self.coverage.add("lease: disposed");
+        self.count_left(number);
         self.feed(Input::ClientGone { client });
     }
 

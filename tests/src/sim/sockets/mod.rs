@@ -3,18 +3,23 @@
 //! A schedule is data ([`plan`]): who comes and does what, and what goes wrong. Each client has a
 //! private server that nothing disturbs ([`model`]), and must be told what that one says.
 
+mod agents;
 mod awkward;
 mod callers;
+mod crowd;
 mod driver;
 mod errands;
 mod events;
+mod fair;
 mod faults;
 mod habits;
 mod judge;
 mod leases;
 mod machine;
+mod medley;
 mod model;
 mod must;
+mod neighbours;
 mod net;
 mod obey;
 pub mod plan;
@@ -29,21 +34,27 @@ use std::collections::{BTreeMap, VecDeque};
 
 use pierhead_engine::Engine;
 use pierhead_engine::ids::ClientId;
-use pierhead_engine::io::Input;
+use pierhead_engine::io::{Input, Mode};
+use pierhead_engine::settings::StatePolicy;
 use pierhead_engine::time::{Deadline, Instant};
 
+use self::agents::Agency;
 use self::callers::Exchange;
 use self::driver::Driver;
 use self::errands::Errand;
 use self::events::Event;
+use self::fair::Fair;
+use self::faults::Fault;
 use self::leases::Lease;
 use self::machine::Machine;
 use self::model::Model;
-pub use self::must::MUST_HAPPEN;
+pub use self::must::{AGENTS_MEET, CROWD_MEETS, MEDLEY_MEETS, MUST_HAPPEN, NEIGHBOURS_MEET};
+pub use self::neighbours::run_neighbours;
 use self::plan::{Kind, Plan};
 use self::stream::Stream;
 use super::Violation;
 use super::coverage::Coverage;
+use super::kinds::input_kind;
 use super::rng::Rng;
 use super::server::database::Database;
 
@@ -84,6 +95,10 @@ struct World {
     violation: Option<Violation>,
     trace: Option<VecDeque<String>>,
     coverage: Coverage,
+    /// Who is served when, in a crowd.
+    fair: Option<Fair>,
+    /// Milliseconds by which the clock has leapt.
+    leapt: u64,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -118,11 +133,45 @@ pub fn run(seed: u64, traced: bool) -> Result<Coverage, Box<Violation>> {
     run_plan(Plan::of(seed), traced)
 }
 
+/// What can happen by itself.
+pub const KINDS: &[&str] = Event::KINDS;
+
+/// What can go wrong.
+pub const FAULTS: &[&str] = Fault::KINDS;
+
+/// Runs the crowd of one seed.
+///
+/// # Errors
+/// The rule that was broken.
+pub fn run_crowd(seed: u64, traced: bool) -> Result<Coverage, Box<Violation>> {
+    run_plan(Plan::crowd(seed), traced)
+}
+
+/// Runs the medley of one seed.
+///
+/// # Errors
+/// The rule that was broken.
+pub fn run_medley(seed: u64, traced: bool) -> Result<Coverage, Box<Violation>> {
+    run_plan(Plan::medley(seed), traced)
+}
+
+/// Runs the schedule of one seed with an agent in between.
+///
+/// # Errors
+/// The rule that was broken.
+pub fn run_agents(seed: u64, traced: bool) -> Result<Coverage, Box<Violation>> {
+    run_plan(Plan::agents(seed), traced)
+}
+
 /// Runs one schedule.
 ///
 /// # Errors
 /// The rule that was broken.
 pub fn run_plan(plan: Plan, traced: bool) -> Result<Coverage, Box<Violation>> {
+    if let Some(between) = plan.between {
+        let agency = Agency::new(&plan, between);
+        return run_machine(plan, Box::new(agency), traced);
+    }
     let mut noise = Rng::new(plan.noise);
     let engine = Engine::new(Instant(0), plan.settings.clone(), noise.bytes());
     run_machine(plan, Box::new(engine), traced)
@@ -135,14 +184,7 @@ fn run_machine(
 ) -> Result<Coverage, Box<Violation>> {
     let mut world = World::new(plan, machine, traced);
     world.live();
-    world.coverage.add_many("events", world.steps);
-    match world.violation {
-        Some(mut violation) => {
-            violation.trace = world.trace.unwrap_or_default().into();
-            Err(Box::new(violation))
-        }
-        None => Ok(world.coverage),
-    }
+    world.end()
 }
 
 impl World {
@@ -170,6 +212,10 @@ impl World {
             violation: None,
             trace: traced.then(VecDeque::new),
             coverage: Coverage::default(),
+            fair: plan
+                .counted
+                .then(|| Fair::new(plan.settings.pool_size, plan.settings.class_size)),
+            leapt: 0,
             plan,
         };
         world.invite();
@@ -179,6 +225,18 @@ impl World {
         }
         world.after(world.plan.horizon + 1, Event::Calm);
         world
+    }
+
+    /// What it met, or broke.
+    fn end(mut self) -> Result<Coverage, Box<Violation>> {
+        self.coverage.add_many("events", self.steps);
+        match self.violation {
+            Some(mut violation) => {
+                violation.trace = self.trace.unwrap_or_default().into();
+                Err(Box::new(violation))
+            }
+            None => Ok(self.coverage),
+        }
     }
 
     /// Everybody of the plan will come.
@@ -191,8 +249,11 @@ impl World {
             let (number, comes) = (client.number, client.comes);
             let mut noise = self.rng_of(1, number);
             let index = match &client.kind {
-                Kind::Socket { .. } => {
-                    let model = Model::new(private.clone());
+                Kind::Socket { mode, .. } => {
+                    let mut model = Model::new(private.clone());
+                    // Who has a session of its own may change it.
+                    model.rejects = self.plan.settings.state == StatePolicy::Reject
+                        && *mode == Mode::Transaction;
                     self.drivers.push(Driver::new(place, number, model, noise));
                     self.drivers.len() - 1
                 }
@@ -268,8 +329,11 @@ impl World {
             return;
         }
         self.note(|_| format!("> {}", events::describe_input(&input)));
+        if self.plan.between.is_none() {
+            self.coverage.add(input_kind(&input));
+        }
         // A shell's clock may step back; the engine must not.
-        let steps_back = input != Input::TimePassed && self.noise.chance(1);
+        let steps_back = input != Input::TimePassed && !self.plan.counted && self.noise.chance(1);
         let step_back = if steps_back { self.noise.below(CLOCK_STEP_MAX) } else { 0 };
         self.engine.handle(Instant(self.now.saturating_sub(step_back)), input);
         self.drain();
@@ -298,7 +362,9 @@ impl World {
         let event = self.events.first_key_value().map(|((at, _), _)| *at);
         let count = if housekeeping { 2 } else { 1 };
         let alarm = self.alarms.iter().take(count).flatten().map(|alarm| alarm.rings).min();
-        let Some(next) = event.into_iter().chain(alarm).min().filter(|at| *at <= end) else {
+        let around = self.engine.surroundings();
+        let next = event.into_iter().chain(alarm).chain(around).min();
+        let Some(next) = next.filter(|at| *at <= end) else {
             return false;
         };
         self.now = self.now.max(next);
@@ -310,6 +376,10 @@ impl World {
             if let Some((_, event)) = self.events.pop_first() {
                 self.happen(event);
             }
+        } else if around.is_some_and(|at| at <= next) {
+            self.engine.surround(Instant(self.now));
+            self.drain();
+            self.set_alarms();
         } else {
             self.wake();
         }

@@ -12,6 +12,9 @@ use crate::sim::rng::Rng;
 /// The most bytes that travel together.
 pub(super) const PIECE_MAX: usize = 256 * 1024;
 
+/// A ready point outside of a transaction.
+const READY: &[u8] = b"Z\0\0\0\x05I";
+
 /// How much of `available` bytes travels together, where so many pieces in a hundred are cut.
 pub(super) fn piece(noise: &mut Rng, crumbs: u64, available: usize) -> usize {
     let available = available.min(PIECE_MAX);
@@ -171,6 +174,7 @@ impl World {
             self.cancelled_at_server(process, secret);
         }
         self.pump(id);
+        self.deliver_mail();
     }
 
     pub(super) fn arrive(&mut self, id: u64) {
@@ -203,8 +207,25 @@ impl World {
         let Some(stream) = self.streams.get_mut(&id) else { return };
         let bytes = stream.to_engine.split_to(count.min(stream.to_engine.len())).freeze();
         stream.granted = stream.granted.saturating_sub(bytes.len() as u64);
+        if bytes.ends_with(READY) {
+            self.count_released(id);
+        }
         if !bytes.is_empty() {
             self.feed(Input::StreamData { stream: StreamId(id), bytes });
+        }
+    }
+
+    /// Whether anything waits to be read on a stream: if so, it is.
+    pub(super) fn peeked(&mut self, id: u64) {
+        let Some(stream) = self.streams.get(&id) else { return };
+        if stream.life != Life::Open || stream.hung {
+            return;
+        }
+        if stream.to_engine.is_empty() && !stream.server_ended {
+            self.engine.quiet(StreamId(id));
+            self.drain();
+        } else {
+            self.pump(id);
         }
     }
 

@@ -51,6 +51,12 @@ impl World {
                 return;
             }
         }
+        for name in self.engine.seen() {
+            self.coverage.add(name);
+        }
+        for stream in self.engine.peeks() {
+            self.after(0, Event::Peeked(stream.0));
+        }
         self.check_caps();
         self.check_memory();
         self.check_status();
@@ -82,7 +88,13 @@ impl World {
             Output::WriteAnswer { client, bytes, end } => {
                 self.answered(client, &bytes, true, end);
             }
-            Output::Probe { client } => self.after(1, Event::Alive(client.0)),
+            Output::Probe { client } => {
+                self.coverage.add("probe");
+                if let Some(number) = self.number_of(client) {
+                    self.count_granted(number, None);
+                }
+                self.after(1, Event::Alive(client.0));
+            }
             Output::Log(event) => {
                 self.coverage.note_log(&event.text);
                 if event.text.contains("geheim") || event.text.contains("/*c") {
@@ -95,6 +107,8 @@ impl World {
                 }
                 match self.live_socket(client, "WriteSocket") {
                     Some(Who::Driver(index)) => self.written_to(index, &bytes),
+                    // Its packet was under way for longer than a start-up may take.
+                    Some(Who::Errand(_)) if self.leapt > 0 => {}
                     Some(Who::Errand(_)) => self.broken("boundary", "an answer to a cancel"),
                     Some(Who::Exchange(_) | Who::Lease(_) | Who::Request(_)) | None => {}
                 }
@@ -190,7 +204,20 @@ impl World {
         if found.len() > 1 {
             return self.broken("1 own bytes", format!("one write carries {found:?}"));
         }
+        if let Some(number) = found.first() {
+            self.count_granted(*number, Some(id));
+        }
         self.take_in(id);
+    }
+
+    /// The number in the plan of whoever asks by this client's name.
+    fn number_of(&self, client: ClientId) -> Option<u64> {
+        match self.whose(client)? {
+            Who::Driver(index) => Some(self.drivers[index].number),
+            Who::Exchange(index) => Some(self.exchanges[index].number),
+            Who::Lease(index) | Who::Request(index) => Some(self.leases[index].number),
+            Who::Errand(_) => None,
+        }
     }
 
     fn obey_close(&mut self, id: StreamId) {

@@ -7,16 +7,28 @@ use pierhead_engine::io::Mode;
 use pierhead_engine::settings::{ResetPolicy, Settings, Way};
 use pierhead_engine::time::Millis;
 
+use super::agents::Between;
 use super::faults::{FAULTS, Fault};
+use super::machine::Disturbance;
 use super::steps::{Step, Writer};
 use crate::sim::rng::Rng;
 use crate::sim::script::{self, Script, Taste};
 use crate::sim::server::auth::Method;
 use crate::sim::server::database::Database;
 
+/// The worlds that are made of such schedules, and how each draws them.
+const WORLDS: [(&str, fn(u64) -> Plan); 4] = [
+    ("sockets", Plan::of),
+    ("crowd", Plan::crowd),
+    ("medley", Plan::medley),
+    ("agents", Plan::agents),
+];
+
 /// One schedule.
 #[derive(Clone, Debug)]
 pub struct Plan {
+    /// Which world it is a schedule of.
+    pub(super) world: &'static str,
     /// What delays and cuts follow from.
     pub(super) noise: u64,
     pub(super) settings: Settings,
@@ -29,6 +41,23 @@ pub struct Plan {
     pub(super) net: Net,
     /// Nothing goes wrong, and everybody must be served.
     pub(super) quiet: bool,
+    /// Who is served when is held against the bound of fairness.
+    pub(super) counted: bool,
+    /// What lies between the engine and the database, if there is an agent.
+    pub(super) between: Option<Between>,
+}
+
+/// What clients are like.
+#[derive(Clone, Copy, Debug)]
+struct Manner {
+    taste: Taste,
+    /// Habits of one story, at most.
+    few: u64,
+    leisure: u64,
+    /// Their statements are those whose plans break.
+    stars: bool,
+    /// They notify each other, and call functions.
+    sociable: bool,
 }
 
 /// One client.
@@ -88,6 +117,17 @@ impl Plan {
     /// The schedule of a seed.
     #[must_use]
     pub fn of(seed: u64) -> Self {
+        Self::draw(seed, false)
+    }
+
+    /// The schedule of a seed in one of the worlds that are made of such schedules.
+    #[must_use]
+    pub fn named(world: &str, seed: u64) -> Option<Self> {
+        let (_, draw) = WORLDS.iter().find(|(name, _)| *name == world)?;
+        Some(draw(seed))
+    }
+
+    pub(super) fn draw(seed: u64, sociable: bool) -> Self {
         let mut rng = Rng::new(seed);
         let quiet = rng.chance(25);
         let settings = settings(&mut rng, quiet);
@@ -106,14 +146,26 @@ impl Plan {
         let few = rng.pick(&[2, 5, 9]);
         let leisure = rng.pick(&[0, 20, 300]);
         let stars = rng.chance(15);
+        let manner = Manner { taste, few, leisure, stars, sociable };
         let clients = (1..=clients)
             .map(|number| {
                 let comes = rng.below(horizon);
-                client(&mut rng, number, comes, taste, few, leisure, stars)
+                client(&mut rng, number, comes, manner)
             })
             .collect();
-        let mut plan =
-            Self { noise, settings, database, clients, faults: Vec::new(), horizon, net, quiet };
+        let mut plan = Self {
+            world: "sockets",
+            noise,
+            settings,
+            database,
+            clients,
+            faults: Vec::new(),
+            horizon,
+            net,
+            quiet,
+            counted: false,
+            between: None,
+        };
         if !quiet {
             plan.draw_faults(&mut rng);
         }
@@ -150,6 +202,16 @@ impl Plan {
         for number in 100..100 + rng.within(1, 8) {
             let at = rng.below(self.horizon + 200);
             self.faults.push(Misfortune { number, at, fault: Fault::Alter, chance: 0 });
+        }
+    }
+
+    /// Links that break, and objects that die.
+    pub(super) fn draw_disturbances(&mut self, rng: &mut Rng) {
+        for number in 300..300 + rng.pick(&[0, 1, 3, 8]) {
+            let crashes = rng.chance(15);
+            let what = if crashes { Disturbance::Crash } else { Disturbance::CutLink };
+            let (at, chance) = (rng.below(self.horizon + 200), rng.number());
+            self.faults.push(Misfortune { number, at, fault: Fault::Between(what), chance });
         }
     }
 
@@ -194,6 +256,11 @@ impl Plan {
         clients.chain(faults).chain(steps).chain(ground).collect()
     }
 
+    /// Whether clients call functions.
+    pub(super) fn calls(&self) -> bool {
+        self.world == "medley"
+    }
+
     /// Whether the tunnel holds back what was not granted.
     pub(super) fn holds_back(&self) -> bool {
         self.settings.ways != [Way::Cloudflared]
@@ -217,19 +284,13 @@ pub enum Part {
     Refusals,
 }
 
-fn client(
-    rng: &mut Rng,
-    number: u64,
-    comes: u64,
-    taste: Taste,
-    few: u64,
-    leisure: u64,
-    stars: bool,
-) -> Client {
+fn client(rng: &mut Rng, number: u64, comes: u64, manner: Manner) -> Client {
+    let Manner { taste, few, leisure, stars, sociable } = manner;
     let class = rng.pick(&["", "a", "a", "b"]);
     let slow_reader = rng.chance(10);
     if rng.chance(15) {
-        let script = script::write(rng, number, Taste { large: 0, ..taste });
+        let large = if sociable { taste.large } else { 0 };
+        let script = script::write(rng, number, Taste { large, ..taste });
         let remaining = if rng.chance(15) { rng.pick(&[20, 300, 2_000]) } else { 0 };
         let kind = Kind::Exchange { script, remaining, reset: rng.chance(10) };
         return Client { number, comes, class, slow_reader, kind };
@@ -242,6 +303,7 @@ fn client(
     let count = rng.within(1, few);
     let mut writer = Writer::new(rng, number, taste, leisure);
     writer.stars = stars;
+    writer.sociable = sociable;
     writer.pins = writer.rng.pick(&[0, 0, 0, 30]);
     writer.start_up("sim", "sim");
     writer.story(count);

@@ -17,16 +17,24 @@ const SLEEP_MS: u64 = 400_000;
 impl World {
     /// Runs the whole schedule.
     pub(super) fn live(&mut self) {
-        let end = self.plan.horizon + if self.plan.quiet { QUIET_MS } else { CALM_MS };
-        while self.step(end, true) {}
+        self.pass(self.plan.horizon + if self.plan.quiet { QUIET_MS } else { CALM_MS }, true);
         self.come_to_rest();
         self.everybody_leaves();
-        let end = self.now + CALM_MS;
-        while self.step(end, false) {}
+        self.pass(CALM_MS, false);
         self.nothing_is_held();
-        let end = self.now + SLEEP_MS;
-        while self.step(end, true) {}
+        self.pass(SLEEP_MS, true);
         self.fall_asleep();
+    }
+
+    /// Lets happen what happens before `end`.
+    pub(super) fn run_until(&mut self, end: u64) {
+        while self.step(end, true) {}
+    }
+
+    /// Lets happen what happens in this time; leaps of the clock take none of it.
+    fn pass(&mut self, ms: u64, housekeeping: bool) {
+        let end = self.now + ms - self.leapt;
+        while self.step(end + self.leapt, housekeeping) {}
     }
 
     /// Everybody who waits for an answer has been given one.
@@ -52,6 +60,7 @@ impl World {
             let number = lease.number;
             return self.broken("liveness", format!("lease {number} has no answer"));
         }
+        self.check_notified();
         if let Some((at, event)) = self.events.first_key_value() {
             let detail = format!("{event:?} at {at:?} is still to come");
             self.broken("liveness", detail);
@@ -92,7 +101,9 @@ impl World {
         }
         let open = self.streams.values().filter(|s| s.life != Life::Finished).count();
         let timeouts = self.engine.poll_timeout();
-        if open > 0 || timeouts.active.is_some() || timeouts.housekeeping.is_some() {
+        if self.plan.settings.min_idle > 0 {
+            self.check_kept();
+        } else if open > 0 || timeouts.active.is_some() || timeouts.housekeeping.is_some() {
             let detail = format!("{open} streams are open, and {timeouts:?}, long after the end");
             self.broken("sleep", detail);
         } else if self.db.connections > 0 {
@@ -101,6 +112,7 @@ impl World {
         let seen = self.db.seen;
         self.coverage.add_many("server: login", seen.logins);
         self.coverage.add_many("server: refused (53300)", seen.refused_full);
+        self.coverage.add_many("server: function called", seen.calls);
         self.coverage.add_many("server: discard", seen.discards);
         self.coverage.add_many("server: rollback", seen.rollbacks);
         let counters = self.engine.status().counters;

@@ -16,6 +16,8 @@ const RUNS_MAX: u32 = 2_000;
 /// A schedule with everything left out that could be.
 #[derive(Debug)]
 pub struct Story {
+    /// The world it happens in.
+    pub world: &'static str,
     /// The seed it was drawn from.
     pub seed: u64,
     /// What was left out of it.
@@ -27,10 +29,10 @@ pub struct Story {
 }
 
 /// The smallest schedule found that breaks the same rule as `seed` does without `left_out`; `None`
-/// if that breaks none.
+/// if that breaks none, or there is no such world of plans.
 #[must_use]
-pub fn shrink(seed: u64, left_out: BTreeSet<Part>) -> Option<Story> {
-    let whole = Plan::of(seed);
+pub fn shrink(world: &str, seed: u64, left_out: BTreeSet<Part>) -> Option<Story> {
+    let whole = Plan::named(world, seed)?;
     let breaks = |left_out: &BTreeSet<Part>, traced| {
         let plan = whole.without(left_out);
         caught(|| run_plan(plan, traced)).err()
@@ -69,7 +71,8 @@ pub fn shrink(seed: u64, left_out: BTreeSet<Part>) -> Option<Story> {
         Part::Client(_) | Part::Fault(_) | Part::Delays | Part::Crumbs | Part::Refusals => true,
     });
     let violation = *breaks(&best, true)?;
-    Some(Story { seed, plan: whole.without(&best), left_out: best, violation })
+    let plan = whole.without(&best);
+    Some(Story { world: whole.world, seed, plan, left_out: best, violation })
 }
 
 impl fmt::Display for Story {
@@ -78,12 +81,15 @@ impl fmt::Display for Story {
         let s = &plan.settings;
         writeln!(
             f,
-            "pool of {}, {:?}, reset {:?}, waiters {}, pinned {}, class {}, plans {}; \
+            "pool of {}, {:?}, reset {:?}, state {:?}, min_idle {}, waiters {}, pinned {}, class {}, \
+             plans {}; \
              ms: wait {}, query {}, connect {}, idle {}, life {}, transaction {}, \
              idle in transaction {}, client idle {}",
             s.pool_size,
             s.ways,
             s.reset,
+            s.state,
+            s.min_idle,
             s.max_waiters,
             s.pinned_max,
             s.class_size,
@@ -121,7 +127,7 @@ impl Story {
     /// What names this schedule on the command line and in the corpus.
     #[must_use]
     pub fn name(&self) -> String {
-        let mut name = format!("sockets {}", self.seed);
+        let mut name = format!("{} {}", self.world, self.seed);
         for part in &self.left_out {
             name.push_str(&match part {
                 Part::Client(client) => format!(" -c{client}"),

@@ -78,6 +78,8 @@ pub(super) struct Writer<'a> {
     pub(super) pins: u64,
     /// Its statements are those whose plans break.
     pub(super) stars: bool,
+    /// It notifies others, listens, and calls functions.
+    pub(super) sociable: bool,
 }
 
 impl<'a> Writer<'a> {
@@ -95,6 +97,7 @@ impl<'a> Writer<'a> {
             leisure,
             pins: 0,
             stars: false,
+            sociable: false,
         }
     }
 
@@ -132,6 +135,13 @@ impl<'a> Writer<'a> {
             self.say("asks for encryption", true);
         }
         let named = self.rng.chance(30);
+        self.start_up_packet(user, database, named);
+        let awaits = self.rng.chance(85);
+        self.say("starts up", awaits);
+    }
+
+    /// The packet itself, with an `application_name` of the client's own if `named`.
+    pub(super) fn start_up_packet(&mut self, user: &str, database: &str, named: bool) {
         put_untagged(&mut self.out, |out| {
             out.extend(STARTUP_CODE.to_be_bytes());
             for (name, value) in [("user", user), ("database", database)] {
@@ -144,8 +154,6 @@ impl<'a> Writer<'a> {
             }
             out.push(0);
         });
-        let awaits = self.rng.chance(85);
-        self.say("starts up", awaits);
     }
 
     /// One statement without transaction control.

@@ -12,41 +12,44 @@ use super::plan::WAVE_MS;
 use super::{Dials, World};
 use crate::sim::server::Mischief;
 
-/// Kinds of faults.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Fault {
-    /// A link breaks.
-    CutLink,
-    /// A link stands still, and nobody says so.
-    Silence,
-    /// A connection to the database breaks.
-    CutConn,
-    /// A connection to the database stands still.
-    HangConn,
-    /// An object is made to sleep, whatever it does.
-    Evict,
-    /// An object is gone.
-    Crash,
-    /// An agent is killed.
-    KillAgent,
-    /// An agent is told to end.
-    Terminate,
-    /// The platform runs a second copy.
-    Split,
-    /// A session is ended by the server.
-    KillBackend,
-    /// A server breaks the protocol.
-    Mischief,
-    /// A server tells what nobody asked for, as it may.
-    Chatter,
-    /// The database restarts.
-    Restart,
-    /// Agents cannot reach the database.
-    Down,
-    /// Dials are refused.
-    Unreachable,
-    /// News of what is over.
-    Ghost,
+kinds! {
+    "drawn: "
+    /// Kinds of faults.
+    #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+    pub(super) enum Fault {
+        /// A link breaks.
+        CutLink,
+        /// A link stands still, and nobody says so.
+        Silence,
+        /// A connection to the database breaks.
+        CutConn,
+        /// A connection to the database stands still.
+        HangConn,
+        /// An object is made to sleep, whatever it does.
+        Evict,
+        /// An object is gone.
+        Crash,
+        /// An agent is killed.
+        KillAgent,
+        /// An agent is told to end.
+        Terminate,
+        /// The platform runs a second copy.
+        Split,
+        /// A session is ended by the server.
+        KillBackend,
+        /// A server breaks the protocol.
+        Mischief,
+        /// A server tells what nobody asked for, as it may.
+        Chatter,
+        /// The database restarts.
+        Restart,
+        /// Agents cannot reach the database.
+        Down,
+        /// Dials are refused.
+        Unreachable,
+        /// News of what is over.
+        Ghost,
+    }
 }
 
 /// All of them, each with its weight.
@@ -87,6 +90,7 @@ impl World {
             Some(favourite) if self.rng.chance(70) => favourite,
             _ => FAULTS[self.rng.weighted(&FAULTS.map(|(_, weight)| weight))].0,
         };
+        self.coverage.add(kind.kind());
         match kind {
             Fault::CutLink => self.cut_some_link(),
             Fault::Silence => self.silence(),

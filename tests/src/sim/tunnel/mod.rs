@@ -36,6 +36,7 @@ pub use self::must::MUST_HAPPEN;
 use self::callers::Guest;
 use self::conn::Conn;
 use self::events::Event;
+use self::faults::Fault;
 use self::link::Link;
 use self::monitor::Drivers;
 use self::objects::Site;
@@ -106,6 +107,12 @@ fn trace_length() -> usize {
     let wanted = std::env::var("PIERHEAD_SIM_TRACE").ok().and_then(|text| text.parse().ok());
     wanted.unwrap_or(TRACE_LENGTH)
 }
+
+/// What can happen by itself.
+pub const KINDS: &[&str] = Event::KINDS;
+
+/// What can go wrong.
+pub const FAULTS: &[&str] = Fault::KINDS;
 
 /// Runs the schedule of one seed; with `traced`, a violation tells what happened before it.
 ///

@@ -11,6 +11,7 @@ use super::conn::{Life, Owner};
 use super::describe;
 use super::events::Event;
 use super::link::End;
+use crate::sim::kinds::input_kind;
 
 /// Wakes in a row after which a deadline may still be due.
 const FUTILE_MAX: u32 = 2;
@@ -135,6 +136,7 @@ impl World {
             return;
         }
         self.wake_site(site);
+        self.coverage.add(input_kind(&input));
         if self.trace.is_some() {
             let line = describe::object_input(&input);
             self.note(|_| format!("object {site} > {line}"));

@@ -5,45 +5,49 @@ use pierhead_engine::io::{Input, Output};
 
 use super::{Road, World};
 
-/// Something that happens at a moment of its own.
-#[derive(Clone, Debug)]
-pub(super) enum Event {
-    /// A stream is open.
-    Opened(u64),
-    /// A stream could not be opened.
-    Refused(u64),
-    /// A transport accepts bytes.
-    Accept(u64),
-    /// Bytes reach the server.
-    Deliver(u64),
-    /// A backend wanted to be woken.
-    Wake(u64),
-    /// Bytes reach the engine.
-    Arrive(u64),
-    /// TLS is up.
-    Secured(u64),
-    /// The engine is told of a stream's end.
-    Closed(u64),
-    /// The next client comes.
-    Come,
-    /// A client's owner wants its end.
-    Abort(usize),
-    /// A client dies.
-    Die(usize),
-    /// A reader takes bytes of its stream.
-    Read(usize),
-    /// A client answers a probe.
-    Answer(usize),
-    /// Something goes wrong.
-    Fault,
-    /// The way to the database is free again, its password right, its start-up over.
-    Repaired,
-    /// Faults are over.
-    Calm,
+kinds! {
+    "event: "
+    /// Something that happens at a moment of its own.
+    #[derive(Clone, Debug)]
+    pub(super) enum Event {
+        /// A stream is open.
+        Opened(u64),
+        /// A stream could not be opened.
+        Refused(u64),
+        /// A transport accepts bytes.
+        Accept(u64),
+        /// Bytes reach the server.
+        Deliver(u64),
+        /// A backend wanted to be woken.
+        Wake(u64),
+        /// Bytes reach the engine.
+        Arrive(u64),
+        /// TLS is up.
+        Secured(u64),
+        /// The engine is told of a stream's end.
+        Closed(u64),
+        /// The next client comes.
+        Come,
+        /// A client's owner wants its end.
+        Abort(usize),
+        /// A client dies.
+        Die(usize),
+        /// A reader takes bytes of its stream.
+        Read(usize),
+        /// A client answers a probe.
+        Answer(usize),
+        /// Something goes wrong.
+        Fault,
+        /// The way to the database is free again, its password right, its start-up over.
+        Repaired,
+        /// Faults are over.
+        Calm,
+    }
 }
 
 impl World {
     pub(super) fn happen(&mut self, event: Event) {
+        self.coverage.add(event.kind());
         match event {
             Event::Opened(stream) => self.opened(stream),
             Event::Refused(stream) => self.refused(stream),

@@ -11,29 +11,32 @@ use super::{Road, World};
 use crate::sim::caller::Caller;
 use crate::sim::server::Mischief;
 
-/// Kinds of faults.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Fault {
-    /// A transport breaks.
-    Cut,
-    /// A transport stands still.
-    Hang,
-    /// A session is ended by the server.
-    Kill,
-    /// A server breaks the protocol.
-    Mischief,
-    /// A server tells what nobody asked for, as it may.
-    Chatter,
-    /// The database restarts.
-    Restart,
-    /// The database cannot be reached.
-    Down,
-    /// The tunnel turns us away.
-    Denied,
-    /// The password is another one.
-    Password,
-    /// News of what is over.
-    Ghost,
+kinds! {
+    "drawn: "
+    /// Kinds of faults.
+    #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+    pub(super) enum Fault {
+        /// A transport breaks.
+        Cut,
+        /// A transport stands still.
+        Hang,
+        /// A session is ended by the server.
+        Kill,
+        /// A server breaks the protocol.
+        Mischief,
+        /// A server tells what nobody asked for, as it may.
+        Chatter,
+        /// The database restarts.
+        Restart,
+        /// The database cannot be reached.
+        Down,
+        /// The tunnel turns us away.
+        Denied,
+        /// The password is another one.
+        Password,
+        /// News of what is over.
+        Ghost,
+    }
 }
 
 /// All of them, each with its weight.
@@ -62,6 +65,7 @@ impl World {
             Some(favourite) if self.plan.torn || self.rng.chance(80) => favourite,
             _ => FAULTS[self.rng.weighted(&FAULTS.map(|(_, weight)| weight))].0,
         };
+        self.coverage.add(kind.kind());
         match kind {
             Fault::Cut => self.cut(),
             Fault::Hang => self.hang(),

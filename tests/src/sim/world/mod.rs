@@ -20,11 +20,13 @@ use pierhead_engine::io::Input;
 use pierhead_engine::time::{Deadline, Instant};
 
 use self::events::Event;
+use self::faults::Fault;
 use self::plan::Plan;
 use self::stream::Stream;
 use super::Violation;
 use super::caller::Caller;
 use super::coverage::Coverage;
+use super::kinds::input_kind;
 use super::rng::Rng;
 use super::server::database::Database;
 
@@ -77,6 +79,12 @@ enum Road {
     Down,
     Denied,
 }
+
+/// What can happen by itself.
+pub const KINDS: &[&str] = Event::KINDS;
+
+/// What can go wrong.
+pub const FAULTS: &[&str] = Fault::KINDS;
 
 /// Runs the schedule of one seed; with `traced`, a violation tells what happened before it.
 ///
@@ -164,6 +172,7 @@ impl World {
             return;
         }
         self.note(|_| format!("> {}", events::describe_input(&input)));
+        self.coverage.add(input_kind(&input));
         // A shell's clock may step back; the engine must not.
         let steps_back = input != Input::TimePassed && self.rng.chance(1);
         let step_back = if steps_back { self.rng.below(CLOCK_STEP_MAX) } else { 0 };

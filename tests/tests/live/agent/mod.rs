@@ -5,6 +5,7 @@ mod cost;
 mod cut;
 mod door;
 mod ends;
+mod forgotten;
 mod pressure;
 pub(crate) mod scene;
 mod survive;

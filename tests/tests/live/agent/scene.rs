@@ -17,6 +17,7 @@ use crate::world::{PATIENCE, World};
 /// to look at an object that sleeps without waking it.
 pub(crate) const COUNTS_BIRTHS: &str = r#"
 import entry, { Pierhead as Base } from "./index.js";
+export { Gateway } from "./index.js";
 export class Pierhead extends Base {
   constructor(ctx, env) {
     super(ctx, env);
@@ -163,8 +164,23 @@ impl World {
     }
 
     /// Waits until all sessions are parked, so that nothing keeps the object awake.
-    pub(crate) async fn until_parked(&self, count: usize) {
-        self.until_status("parked", |status| status["parked"] == count).await;
+    pub(crate) async fn until_parked(&self, count: usize) -> Value {
+        self.until_status("parked", |status| status["parked"] == count).await
+    }
+
+    /// What `asked` says of a question that wakes the object, which has all its sessions parked; the
+    /// question is asked again if the same life of the object turns out to have answered it.
+    pub(crate) async fn woken<T>(&self, parked: usize, asked: impl AsyncFn() -> T) -> T {
+        const TRIES: usize = 20;
+        for _ in 0..TRIES {
+            let before = self.until_parked(parked).await;
+            self.workerd.hibernate_all_objects().await.unwrap();
+            let said = asked().await;
+            if self.status().await["life"] != before["life"] {
+                return said;
+            }
+        }
+        panic!("it did not sleep, {TRIES} times");
     }
 
     /// The server processes of this world's sessions, as the database knows them.

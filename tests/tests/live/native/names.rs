@@ -269,7 +269,6 @@ fn a_deallocate_by_the_extended_protocol_knows_its_clients_names() {
 }
 
 #[test]
-#[ignore = "only an unnamed DEALLOCATE is understood"]
 fn a_prepared_deallocate_knows_its_clients_names() {
     live(async {
         for name in ["", "forget"] {

@@ -48,9 +48,19 @@ pub enum Target<'a> {
     Portal(&'a [u8]),
 }
 
+/// Reads a `SASLInitialResponse`: the mechanism and its data; `None` if malformed, which a plain
+/// password is, and without data.
+#[must_use]
+pub fn sasl_initial_response<B: AsRef<[u8]>>(message: &Message<B>) -> Option<(&[u8], &[u8])> {
+    let (mechanism, rest) = c_string(message.body())?;
+    let (length, data) = rest.split_first_chunk()?;
+    let length = usize::try_from(u32::from_be_bytes(*length)).ok()?;
+    (length == data.len()).then_some((mechanism, data))
+}
+
 /// Reads a `Parse`; `None` if malformed.
 #[must_use]
-pub fn parse(message: &Message) -> Option<Parse<'_>> {
+pub fn parse<B: AsRef<[u8]>>(message: &Message<B>) -> Option<Parse<'_>> {
     let (name, rest) = c_string(message.body())?;
     let (sql, types) = c_string(rest)?;
     let (count, oids) = types.split_first_chunk()?;
@@ -60,7 +70,7 @@ pub fn parse(message: &Message) -> Option<Parse<'_>> {
 
 /// Reads the names of a `Bind`; `None` if they are malformed. What follows them is not looked at.
 #[must_use]
-pub fn bind(message: &Message) -> Option<Bind<'_>> {
+pub fn bind<B: AsRef<[u8]>>(message: &Message<B>) -> Option<Bind<'_>> {
     let (portal, rest) = c_string(message.body())?;
     let (statement, _) = c_string(rest)?;
     Some(Bind { portal, statement })
@@ -68,7 +78,7 @@ pub fn bind(message: &Message) -> Option<Bind<'_>> {
 
 /// Reads an `Execute`; `None` if malformed.
 #[must_use]
-pub fn execute(message: &Message) -> Option<Execute<'_>> {
+pub fn execute<B: AsRef<[u8]>>(message: &Message<B>) -> Option<Execute<'_>> {
     let (portal, limit) = c_string(message.body())?;
     // Below zero, too, means all.
     let limit = i32::from_be_bytes(limit.try_into().ok()?).max(0);
@@ -77,14 +87,14 @@ pub fn execute(message: &Message) -> Option<Execute<'_>> {
 
 /// Reads the SQL text of a `Query`; `None` if malformed.
 #[must_use]
-pub fn query(message: &Message) -> Option<&[u8]> {
+pub fn query<B: AsRef<[u8]>>(message: &Message<B>) -> Option<&[u8]> {
     let (sql, rest) = c_string(message.body())?;
     rest.is_empty().then_some(sql)
 }
 
 /// Reads what a `Describe` or `Close` names; `None` if malformed.
 #[must_use]
-pub fn target(message: &Message) -> Option<Target<'_>> {
+pub fn target<B: AsRef<[u8]>>(message: &Message<B>) -> Option<Target<'_>> {
     let (kind, rest) = message.body().split_first()?;
     let (name, rest) = c_string(rest)?;
     match kind {

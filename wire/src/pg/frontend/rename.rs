@@ -1,7 +1,7 @@
 //! A client's message under another statement's name. What follows the name is not copied: it may
 //! be megabytes of parameters.
 
-use bytes::{BufMut, Bytes, BytesMut};
+use bytes::{BufMut, BytesMut};
 
 use super::{Target, bind, parse, target};
 use crate::pg::scan::{HEADER, Message};
@@ -11,7 +11,11 @@ use crate::pg::write::{length, put_c_string};
 /// this one. What follows is returned, to be sent behind it. `None` if the message is malformed;
 /// nothing is written then.
 #[must_use]
-pub fn rename_bind(message: &Message, statement: &[u8], out: &mut BytesMut) -> Option<Bytes> {
+pub fn rename_bind<'a, B: AsRef<[u8]>>(
+    message: &'a Message<B>,
+    statement: &[u8],
+    out: &mut BytesMut,
+) -> Option<&'a [u8]> {
     let found = bind(message)?;
     let before = found.portal.len().saturating_add(1);
     rename(message, before, found.statement, statement, out)
@@ -19,7 +23,11 @@ pub fn rename_bind(message: &Message, statement: &[u8], out: &mut BytesMut) -> O
 
 /// Writes the beginning of a `Parse` as if it made a statement of this name; see [`rename_bind`].
 #[must_use]
-pub fn rename_parse(message: &Message, statement: &[u8], out: &mut BytesMut) -> Option<Bytes> {
+pub fn rename_parse<'a, B: AsRef<[u8]>>(
+    message: &'a Message<B>,
+    statement: &[u8],
+    out: &mut BytesMut,
+) -> Option<&'a [u8]> {
     let found = parse(message)?;
     rename(message, 0, found.name, statement, out)
 }
@@ -27,28 +35,32 @@ pub fn rename_parse(message: &Message, statement: &[u8], out: &mut BytesMut) -> 
 /// Writes a `Describe` or `Close` as if it named this statement or portal. `None` if the message is
 /// malformed; nothing is written then.
 #[must_use]
-pub fn rename_target(message: &Message, name: &[u8], out: &mut BytesMut) -> Option<()> {
+pub fn rename_target<B: AsRef<[u8]>>(
+    message: &Message<B>,
+    name: &[u8],
+    out: &mut BytesMut,
+) -> Option<()> {
     let (Target::Statement(old) | Target::Portal(old)) = target(message)?;
     rename(message, 1, old, name, out).map(|_| ())
 }
 
 /// Writes the header with its new length, the `before` bytes that lie between it and the name, and
 /// the name.
-fn rename(
-    message: &Message,
+fn rename<'a, B: AsRef<[u8]>>(
+    message: &'a Message<B>,
     before: usize,
     old: &[u8],
     name: &[u8],
     out: &mut BytesMut,
-) -> Option<Bytes> {
+) -> Option<&'a [u8]> {
     debug_assert!(!name.contains(&0), "a name has no zero byte");
     let start = message.body().get(..before)?;
     let end = HEADER.checked_add(before)?.checked_add(old.len())?.checked_add(1)?;
-    let rest = message.raw.len().checked_sub(end)?;
+    let rest = message.raw.as_ref().len().checked_sub(end)?;
     let fixed = HEADER - 1 + before + 1;
     out.put_u8(message.tag);
     out.put_u32(length(fixed.checked_add(name.len())?.checked_add(rest)?));
     out.put_slice(start);
     put_c_string(name, out);
-    Some(message.raw.slice(end..))
+    message.raw.as_ref().get(end..)
 }

@@ -12,11 +12,11 @@ fn built(write: impl FnOnce(&mut BytesMut)) -> Message {
 }
 
 /// The one message that these bytes are.
-fn scanned(bytes: Bytes) -> Message {
+fn scanned(mut bytes: Bytes) -> Message {
     let mut scanner = Scanner::new(Direction::Frontend);
-    scanner.push(bytes);
-    let Ok(Some(Piece::Message(message))) = scanner.next_piece() else { panic!("a message") };
-    assert!(scanner.is_clean(), "one message");
+    let piece = scanner.next_piece(&mut bytes);
+    let Ok(Some(Piece::Message(message))) = piece else { panic!("a message") };
+    assert!(scanner.is_clean() && bytes.is_empty(), "one message");
     message
 }
 
@@ -99,7 +99,7 @@ fn a_bind_is_renamed_and_its_values_are_not_copied() {
         let mut out = BytesMut::from(&b"before"[..]);
         let rest = rename_bind(&message, b"ph_1", &mut out).unwrap();
         assert!(message.raw.as_ptr_range().contains(&rest.as_ptr()));
-        out.extend_from_slice(&rest);
+        out.extend_from_slice(rest);
         assert_eq!(&out[6..], bound(portal, "ph_1").raw);
     }
 }
@@ -112,7 +112,7 @@ fn a_parse_is_renamed_and_its_text_is_not_copied() {
         let mut out = BytesMut::new();
         let rest = rename_parse(&message, b"ph_22", &mut out).unwrap();
         assert!(message.raw.as_ptr_range().contains(&rest.as_ptr()));
-        out.extend_from_slice(&rest);
+        out.extend_from_slice(rest);
         assert_eq!(out, named("ph_22").raw);
     }
 }

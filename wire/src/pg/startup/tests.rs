@@ -130,6 +130,67 @@ fn parameters_are_bounded_in_number() {
     assert_eq!(refused(&many(STARTUP_PARAMETERS_MAX + 1)), StartUpError::TooManyParameters);
 }
 
+#[test]
+fn terms_are_told_ahead_of_a_client() {
+    let golden = b"\0\0\0\x14\x04\xd2\x50\x48\x01\0\x05alice\x80\0\x01\x01";
+    let terms = TermsPacket { caller: Some("alice"), mode: Some(Mode::Session) };
+    assert_eq!(terms.encode(), golden[..]);
+    assert_eq!(StartUp::read(golden), Ok(Some((StartUp::Terms(terms), golden.len()))));
+    let none = TermsPacket::default();
+    assert_eq!(StartUp::read(&none.encode()), Ok(Some((StartUp::Terms(none), HEADER))));
+    let transaction = TermsPacket { caller: None, mode: Some(Mode::Transaction) };
+    assert_eq!(StartUp::read(&transaction.encode()), Ok(Some((StartUp::Terms(transaction), 12))));
+}
+
+#[test]
+fn terms_that_must_be_understood_are_and_others_are_passed_over() {
+    let terms = |body: &[u8]| packet(1234, 0x5048, body);
+    let unknown = terms(b"\x02\0\x03abc\x01\0\x01a");
+    let read = StartUp::Terms(TermsPacket { caller: Some("a"), mode: None });
+    assert_eq!(StartUp::read(&unknown), Ok(Some((read, unknown.len()))));
+    let long = [&[1, 0, 65][..], &[b'a'; 65]].concat();
+    for (body, key) in [
+        (&b"\x81\0\0"[..], 129),
+        (b"\x80\0\x01\x02", 128),
+        (b"\x80\0\0", 128),
+        (b"\x80\0\x01\x01\x80\0\x01\x01", 128),
+        (b"\x01\0\x01\xff", 1),
+        (b"\x01\0\x02a", 1),
+        (b"\x01\0", 1),
+        (&long, 1),
+    ] {
+        assert_eq!(refused(&terms(body)), StartUpError::Terms { key }, "{body:?}");
+    }
+    assert_eq!(refused(&terms(&vec![0; TERMS_BYTES_MAX])), StartUpError::Length(4_104));
+}
+
+#[test]
+fn a_start_is_written_as_drivers_write_it() {
+    let pairs = [("user", "app"), ("database", "shop"), ("options", "-c a=b")];
+    assert_eq!(write_start(0, pairs), start(&pairs));
+}
+
+#[test]
+fn names_are_read_in_one_way_or_not_at_all() {
+    let names = |pairs: &[(&'static str, &'static str)]| Names::of(pairs);
+    let app = Names { user: "app", database: "shop" };
+    assert_eq!(names(&[("database", "shop"), ("user", "app"), ("role", "x")]), Ok(app));
+    let alone = Names { user: "app", database: "app" };
+    assert_eq!(names(&[("user", "app")]), Ok(alone));
+    assert_eq!(names(&[("user", "app"), ("database", "")]), Ok(alone));
+    assert_eq!(names(&[]), Err(NamesError::NoUser));
+    assert_eq!(names(&[("user", ""), ("database", "shop")]), Err(NamesError::NoUser));
+    for name in ["user", "database"] {
+        let twice = names(&[("user", "a"), ("database", "a"), (name, "b")]);
+        assert_eq!(twice, Err(NamesError::Twice(name.into())));
+    }
+    for name in ["host", "hostaddr", "port", "dbname", "User", "DATABASE", "session_authorization"]
+    {
+        let smuggled = names(&[("user", "a"), (name, "b")]);
+        assert_eq!(smuggled, Err(NamesError::OfTheConnection(name.to_ascii_lowercase())));
+    }
+}
+
 fn read(text: &str) -> Vec<(String, String)> {
     options(text).unwrap()
 }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::Seen;
 use crate::sim::expect::sqlstate;
 use crate::sim::message::{self, Message, put, take_cstr};
 use crate::sim::server::{CANCEL_CODE, STARTUP_CODE};
@@ -74,4 +75,18 @@ pub(super) fn equal(got: &Message<'_>, wanted: &Message<'_>) -> bool {
 pub(super) fn describe(message: &Message<'_>) -> String {
     let shown = &message.body[..message.body.len().min(60)];
     format!("{:?} \"{}\"", char::from(message.tag), shown.escape_ascii())
+}
+
+/// A notification: a server's own, or of some client's.
+pub(super) fn notification(message: &Message<'_>) -> Seen {
+    let mut body = message.body.get(4..).unwrap_or_default();
+    let (channel, payload) = (take_cstr(&mut body), take_cstr(&mut body));
+    if channel == "channel" { Seen::Own } else { Seen::Notified(channel, payload) }
+}
+
+/// Whether something is told to be done that changes a session beyond its transaction.
+pub(super) fn changes_session(message: &Message<'_>) -> bool {
+    const TAGS: [&[u8]; 6] =
+        [b"LISTEN\0", b"PREPARE\0", b"CREATE TABLE\0", b"DISCARD ALL\0", b"RESET\0", b"LOAD\0"];
+    message.tag == b'C' && TAGS.contains(&message.body)
 }

@@ -10,7 +10,10 @@ mod messages;
 use std::collections::{BTreeMap, VecDeque};
 
 pub(super) use self::messages::as_the_pool_starts;
-use self::messages::{be, code_of, describe, equal, first_length, is_fatal, note_parameter, ready};
+use self::messages::{
+    be, changes_session, code_of, describe, equal, first_length, is_fatal, note_parameter,
+    notification, ready,
+};
 use super::steps;
 use crate::sim::message::{self, Message, put};
 use crate::sim::server::database::Database;
@@ -34,6 +37,8 @@ pub(super) enum Seen {
     Cancelled,
     /// A statement fails, with this code, because of others.
     Failed(String),
+    /// It is notified, on this channel and with this payload.
+    Notified(String, String),
 }
 
 /// Something that the private backend met.
@@ -44,6 +49,32 @@ enum Entry {
     Cancelled,
     /// What is said next fails.
     Tripped,
+}
+
+impl Entry {
+    /// Whether it says something that changes a session beyond its transaction, in the words of the
+    /// simulation's clients.
+    fn changes(&self) -> bool {
+        const WORDS: [&str; 14] = [
+            "set app",
+            "set search",
+            "reset ",
+            "create temp",
+            "prepare p",
+            "with hold",
+            "listen ",
+            "unlisten",
+            "advisory",
+            "set_config",
+            "discard",
+            "load ",
+            "deallocate",
+            "execute p",
+        ];
+        let Self::Said(bytes) = self else { return false };
+        let text = String::from_utf8_lossy(bytes);
+        WORDS.iter().any(|word| text.contains(word))
+    }
 }
 
 /// How much of a refused segment was thrown away.
@@ -104,6 +135,10 @@ pub(super) struct Model {
     pub(super) malformed: bool,
     /// Somebody has migrated the database.
     pub(super) altered: bool,
+    /// The pool refuses what changes a session.
+    pub(super) rejects: bool,
+    /// It listened at the last ready point.
+    listened: bool,
 }
 
 impl Model {
@@ -129,6 +164,8 @@ impl Model {
             key: None,
             malformed: false,
             altered: false,
+            rejects: false,
+            listened: false,
         }
     }
 
@@ -181,6 +218,16 @@ impl Model {
         if right { Ok(()) } else { Err(("1 well-formed", format!("{byte} to SSLRequest"))) }
     }
 
+    /// Whether it listens to a channel.
+    pub(super) fn listens(&self) -> bool {
+        self.backend.listens()
+    }
+
+    /// Whether it listens to a channel, or did at its last ready point.
+    pub(super) fn listened(&self) -> bool {
+        self.listened || self.backend.listens()
+    }
+
     /// Whether its own server has ended the connection.
     pub(super) fn is_over(&self) -> bool {
         self.backend.ended()
@@ -214,7 +261,7 @@ impl Model {
             b'N' if message::field(got.body, b'M').as_deref() == Some("async") => {
                 return Ok(Seen::Own);
             }
-            b'A' => return Ok(Seen::Own),
+            b'A' => return Ok(notification(got)),
             _ => {}
         }
         let fatal = is_fatal(got);
@@ -232,10 +279,11 @@ impl Model {
         }
         let wanted = self.pending.front().map(Vec::as_slice);
         let wanted = wanted.and_then(|mut bytes| message::take(&mut bytes));
-        // In a failed transaction the statement cannot be prepared again to find that it is not.
+        // In a failed transaction the statement cannot be prepared again to find that it is not, and
+        // the database, which is made to say that a name is taken, says first that it failed.
         let aborted = self.status == b'E'
             && code_of(got) == "25P02"
-            && wanted.is_some_and(|wanted| code_of(&wanted) == "26000");
+            && wanted.is_some_and(|w| matches!(code_of(&w).as_str(), "26000" | "42P05"));
         if aborted || wanted.is_some_and(|wanted| equal(got, &wanted)) {
             if fatal {
                 self.ended = Some(code_of(got));
@@ -249,6 +297,7 @@ impl Model {
         }
         let inside = self.begun || self.status != b'I';
         let fails_here = match code_of(got).as_str() {
+            "0A000" if self.rejects && self.log.last().is_some_and(Entry::changes) => true,
             "0A000" => self.altered,
             // What may not pin is made to fail by the database itself.
             "53000" | "54000" => inside,
@@ -267,6 +316,9 @@ impl Model {
     /// One more message was the expected one.
     fn passed(&mut self, got: &Message<'_>) -> Result<Seen, Broken> {
         self.begun = true;
+        if self.rejects && changes_session(got) {
+            return Err(("state", format!("{} where nothing may change", describe(got))));
+        }
         if got.tag != b'Z' {
             self.advance();
             return Ok(Seen::Own);
@@ -276,6 +328,7 @@ impl Model {
         self.begun = false;
         self.copy_begun = None;
         self.segment = self.log.len();
+        self.listened = self.backend.listens();
         if self.committed != self.db.committed {
             self.committed.clone_from(&self.db.committed);
         }
@@ -326,7 +379,8 @@ impl Model {
         while let Some(message) = message::take(&mut rest) {
             match message.tag {
                 b'S' => note_parameter(&mut self.told[1], message.body),
-                b'K' => {}
+                // Others notify, too: what is told is held against what was sent.
+                b'K' | b'A' => {}
                 tag => {
                     let mut bytes = Vec::with_capacity(5 + message.body.len());
                     put(&mut bytes, tag, |out| out.extend_from_slice(message.body));

@@ -1,0 +1,1 @@
+alter table ships drop column length;

@@ -1,0 +1,102 @@
+//! The npm package in workerd. The stories themselves are in `worker-client/js/test/worker`, written
+//! as users write; here they are called, and the database and the pool are looked at afterwards.
+
+use crate::world::{Setup, World, live};
+
+/// Tells the stories of a module, and fails with all that went wrong.
+async fn tell(world: &World, module: &str, stories: &[&str]) {
+    let worker = world.http("typescript");
+    let mut failed = String::new();
+    for story in stories {
+        let answer = worker.get(&format!("/{module}/{story}")).await.unwrap();
+        if answer.text() != "ok" {
+            let text = answer.text();
+            failed.push_str(&format!("--- {module}/{story}: {} {text}\n", answer.status));
+        }
+    }
+    assert!(failed.is_empty(), "\n{failed}");
+}
+
+/// Tables are made in the stories, so each world has its own server.
+async fn world() -> World {
+    let setup = Setup::new().own_postgres(pierhead_tests::postgres::PostgresConfig::default());
+    let world = setup.keys("pool_size=3").typescript().start().await;
+    world.limit_streams(3);
+    world
+}
+
+#[test]
+fn statements_batches_streams_and_errors() {
+    live(async {
+        let world = world().await;
+        let stories = ["statements", "types", "batches", "errors", "streams", "settings", "shared"];
+        tell(&world, "core", &stories).await;
+        world.until_busy(0).await;
+    });
+}
+
+#[test]
+fn an_abort_reaches_the_database() {
+    live(async {
+        let world = world().await;
+        tell(&world, "core", &["aborts"]).await;
+        tell(&world, "transactions", &["an_abort_ends_it"]).await;
+        world.until_busy(0).await;
+    });
+}
+
+#[test]
+fn transactions_over_several_calls() {
+    live(async {
+        let world = world().await;
+        let stories = [
+            "commits",
+            "rolls_back",
+            "commit_rides_with_the_last_statement",
+            "a_swallowed_error_does_not_look_like_success",
+            "savepoints",
+            "options",
+            "several_at_once",
+            "statements_of_one_tick_keep_their_order",
+            "streams",
+        ];
+        tell(&world, "transactions", &stories).await;
+        world.until_status("let go of all leases", |status| status["leases"] == 0).await;
+    });
+}
+
+#[test]
+fn drizzle_and_kysely_over_calls() {
+    live(async {
+        let world = world().await;
+        let stories = ["values_and_relations", "prepared_and_many", "transactions", "two_at_once"];
+        tell(&world, "drizzle", &stories).await;
+        let stories = ["values", "many_and_streamed", "transactions", "two_at_once"];
+        tell(&world, "kysely", &stories).await;
+        world.until_status("let go of all leases", |status| status["leases"] == 0).await;
+    });
+}
+
+#[test]
+fn what_asks_for_pg_over_calls() {
+    live(async {
+        tell(&world().await, "pg", &["queries", "transactions"]).await;
+    });
+}
+
+#[test]
+fn unmodified_drivers_by_sockets() {
+    live(async {
+        let stories = [
+            "calls_through_the_gateway",
+            "looks_like_hyperdrive",
+            "pg_by_host",
+            "pg_by_stream",
+            "postgres_by_host",
+            "postgres_by_socket",
+            "sequelize_by_host",
+            "sequelize_by_stream",
+        ];
+        tell(&world().await, "sockets", &stories).await;
+    });
+}
