@@ -143,21 +143,28 @@ fn the_same_three_directly_and_through_an_agent() {
     });
 }
 
+/// Round trips that a transfer takes at this distance; the quickest of several.
+async fn round_trips(world: &World, table: &str, ms: u64) -> f64 {
+    world.tunnel.knobs().set_round_trip_ms(ms);
+    let mut least = f64::MAX;
+    for _ in 0..5 {
+        let before = std::time::Instant::now();
+        world.lease(&transfer(table), &[]).await;
+        least = least.min(before.elapsed().as_secs_f64() * 1_000.0 / ms as f64);
+    }
+    println!("BEGIN, three statements, COMMIT at {ms} ms: {least:.2} round trips");
+    least
+}
+
 #[test]
 fn each_statement_takes_one_way_to_the_database_and_back() {
-    const ROUND_TRIP_MS: u64 = 40;
     live(async {
         let world = world_with_table(Setup::new(), "lease_far").await;
         world.lease(&transfer("lease_far"), &[]).await;
-        world.tunnel.knobs().set_round_trip_ms(ROUND_TRIP_MS);
-        let mut least = f64::MAX;
-        for _ in 0..5 {
-            let before = std::time::Instant::now();
-            world.lease(&transfer("lease_far"), &[]).await;
-            least = least.min(before.elapsed().as_secs_f64() * 1_000.0 / ROUND_TRIP_MS as f64);
-        }
-        println!("BEGIN, three statements, COMMIT: {least:.2} round trips");
-        assert!((3.0..4.0).contains(&least), "{least:.2} round trips");
+        round_trips(&world, "lease_far", 40).await;
+        // So far away that a busy machine does not count.
+        let trips = round_trips(&world, "lease_far", 300).await;
+        assert!((3.0..4.0).contains(&trips), "{trips:.2} round trips");
     });
 }
 
