@@ -337,8 +337,8 @@ pierhead_wire::limits! {
     #[hit = "`54000`"]
     pub const PORTALS_MAX: usize = 256;
 
-    /// How long a client may take from its socket's opening to its whole start-up message: two
-    /// trips, of which the slowest take a second.
+    /// How long a client may take from its socket's opening to its whole start-up message, or to
+    /// the end of its login: four trips, of which the slowest take two seconds.
     #[hit = "`57P05`, or why the database cannot be reached"]
     pub const START_UP_TIMEOUT: Millis = Millis::secs(10);
 

@@ -24,7 +24,7 @@ impl Variables for Object {
     }
 
     fn names(&self) -> Vec<String> {
-        Object::keys(self).iter().filter_map(|name| name.as_string()).collect()
+        Self::keys(self).iter().filter_map(|name| name.as_string()).collect()
     }
 }
 

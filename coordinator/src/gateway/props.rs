@@ -10,7 +10,7 @@ use super::Refusal;
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Value {
     Text(String),
-    List(Vec<Value>),
+    List(Vec<Self>),
     Absent,
     Other,
 }

@@ -24,7 +24,7 @@ fn psql_comes_through_the_port_and_looks_around() {
             "\\copy (select id, name from berths order by id limit 2) to stdout",
         ];
         let out = printed(&run(command(psql, ports.transaction, "", &script)).await);
-        for wanted in ["berths_pkey", "200", "1\tPier 1\n2\tPier 2", "COMMIT"] {
+        for wanted in ["berth_state", "200", "1\tPier 1\n2\tPier 2", "COMMIT"] {
             assert!(out.contains(wanted), "{wanted} is not in:\n{out}");
         }
         assert_eq!(world.status().await["sockets"], 0);
@@ -105,7 +105,9 @@ fn psql_is_interrupted_at_its_prompt() {
         let Some(psql) = psql() else { return };
         let world = Setup::new().gateway_ports().start().await;
         let ports = world.workerd.gateway_ports().unwrap();
-        let mut slow = command(psql, ports.transaction, "", &["select pg_sleep(60)"]);
+        // By this name the world knows its sessions.
+        let named = format!("application_name={}", world.application);
+        let mut slow = command(psql, ports.transaction, &named, &["select pg_sleep(60)"]);
         slow.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let child = slow.spawn().unwrap();
         let id = child.id().to_string();
