@@ -31,5 +31,7 @@ mod python;
 mod rust;
 #[path = "drivers/stage.rs"]
 mod stage;
+#[path = "drivers/suite.rs"]
+mod suite;
 #[path = "drivers/target.rs"]
 mod target;

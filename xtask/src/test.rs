@@ -88,6 +88,7 @@ pub(crate) fn run(layout: &Layout, options: &Options) -> Result<ExitCode> {
 /// Other people's drivers and tools, with what they print shown.
 fn only_drivers(layout: &Layout, options: &Options) -> Result<ExitCode> {
     let tools = setup::run(layout, Scope::Run)?;
+    workers::build_coordinator(layout, &tools, Profile::Release)?;
     let agent = agent::build(layout)?;
     let mut matrix = matrix(layout, options, &tools, &agent)?;
     Ok(verdict(process::foreground(&mut matrix)?.success()))

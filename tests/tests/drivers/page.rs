@@ -104,7 +104,7 @@ const ROWS: &[Row] = &[
         driver: "SQLAlchemy, on psycopg",
         pinned: Pinned::Pip("SQLAlchemy"),
         mode: "session",
-        tested: "its own suite for dialects, test by test",
+        tested: "its own suite for dialects, test by test; through the engine's port only",
         test: "sqlalchemys_dialect_suite",
     },
     Row {
@@ -127,6 +127,13 @@ const ROWS: &[Row] = &[
         mode: "transaction",
         tested: "[1]; pipelines, portals, COPY, LISTEN",
         test: "tokio_postgres",
+    },
+    Row {
+        driver: "tokio-postgres' own tests",
+        pinned: Pinned::With("that of these tests"),
+        mode: "session",
+        tested: "all that its authors packed; three of them expect a wrong password to be refused, which the pool does not ask for",
+        test: "a_drivers_own_tests_end_as_they_do_directly",
     },
     Row {
         driver: "pgJDBC",
@@ -219,7 +226,7 @@ fn the_page_says_what_is_tested() {
 
 #[test]
 fn every_line_of_the_page_has_its_test() {
-    let sources = ["node", "psql", "python", "rust", "java"].map(|name| {
+    let sources = ["node", "psql", "python", "rust", "java", "suite"].map(|name| {
         let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/drivers");
         std::fs::read_to_string(path.join(format!("{name}.rs"))).unwrap()
     });

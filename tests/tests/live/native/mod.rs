@@ -3,7 +3,6 @@
 mod alike;
 mod cancels;
 mod copying;
-mod driver;
 mod exchanges;
 mod following;
 mod leaks;

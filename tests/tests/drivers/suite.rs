@@ -2,10 +2,10 @@
 //! and through the pool in session mode, with the same result.
 //!
 //! The suite comes with the crate that these tests are built with, so it takes nothing but the
-//! registry. It dials 127.0.0.1:5433, which must be free.
+//! registry. It dials one port of 127.0.0.1, which is written into a copy of it.
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -17,10 +17,10 @@ use pierhead_tests::proxy::TcpProxy;
 use serde_json::Value;
 use tokio_postgres::NoTls;
 
-use crate::world::live;
+use crate::stage::live;
 
-/// Where the suite expects the server.
-const ADDRESS: &str = "127.0.0.1:5433";
+/// The port that the suite's authors have their server on.
+const THEIR_PORT: &str = "5433";
 
 /// What cannot be the same: the pool logs in itself and asks its clients for no password, so a
 /// wrong one is not noticed. The suite's other tests of passwords pass, those without one because
@@ -43,14 +43,13 @@ const OTHERS: [(&str, &[&str]); 3] = [
 ];
 
 #[test]
-#[ignore = "builds another crate's tests for some minutes, and needs port 5433"]
 fn a_drivers_own_tests_end_as_they_do_directly() {
-    let suite = build();
+    let address = free_address();
+    let suite = Suite { program: build(address.port()), address };
     live(async {
         let postgres = server().await;
         let unlimited = Limits { handshakes: None, streams: None };
-        let proxy = TcpProxy::start_on(address(), postgres.addr(), unlimited);
-        let proxy = proxy.expect("port 5433 must be free");
+        let proxy = TcpProxy::start_on(address, postgres.addr(), unlimited).unwrap();
         let directly = run(&suite, &[]).await;
         drop(proxy);
         let mut pooled = through(&postgres, "postgres", None, &suite, &[]).await;
@@ -75,12 +74,26 @@ fn a_drivers_own_tests_end_as_they_do_directly() {
     });
 }
 
+/// The suite, built for the port of this address.
+struct Suite {
+    program: PathBuf,
+    address: SocketAddr,
+}
+
+/// A port below those that systems give to outgoing connections, one of which could take it before
+/// it is listened on.
+fn free_address() -> SocketAddr {
+    let mut ports = 18_000..20_000;
+    let port = ports.find(|port| TcpListener::bind((Ipv4Addr::LOCALHOST, *port)).is_ok());
+    (Ipv4Addr::LOCALHOST, port.expect("a free port")).into()
+}
+
 /// The suite through a pool whose user is this one.
 async fn through(
     postgres: &Postgres,
     user: &str,
     password: Option<&str>,
-    suite: &Path,
+    suite: &Suite,
     tests: &[&str],
 ) -> BTreeMap<String, String> {
     let settings = Settings {
@@ -92,15 +105,11 @@ async fn through(
         ..Settings::default()
     };
     let config =
-        NativeConfig { session: address(), ..NativeConfig::new(settings, postgres.addr()) };
+        NativeConfig { session: suite.address, ..NativeConfig::new(settings, postgres.addr()) };
     let native = Native::start_with(config).unwrap();
     let results = run(suite, tests).await;
     drop(native);
     results
-}
-
-fn address() -> SocketAddr {
-    ADDRESS.parse().unwrap()
 }
 
 /// A server with the users and extensions that the suite's authors use.
@@ -128,8 +137,8 @@ async fn server() -> Postgres {
 }
 
 /// Runs the suite, or these tests of it; returns each test's verdict.
-async fn run(suite: &Path, tests: &[&str]) -> BTreeMap<String, String> {
-    let mut command = Command::new(suite);
+async fn run(suite: &Suite, tests: &[&str]) -> BTreeMap<String, String> {
+    let mut command = Command::new(&suite.program);
     command.args(["--test-threads", "4", "--exact"]).args(tests);
     let output = tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap();
     let printed = String::from_utf8_lossy(&output.stdout).into_owned();
@@ -146,8 +155,8 @@ async fn run(suite: &Path, tests: &[&str]) -> BTreeMap<String, String> {
     verdicts
 }
 
-/// Builds the suite in a copy of the crate; returns the program.
-fn build() -> PathBuf {
+/// Builds the suite in a copy of the crate, for this port; returns the program.
+fn build(port: u16) -> PathBuf {
     let here = PathBuf::from(env!("CARGO_TARGET_TMPDIR"));
     let copy = here.join("tokio-postgres");
     drop(std::fs::remove_dir_all(&copy));
@@ -157,12 +166,19 @@ fn build() -> PathBuf {
         let copied = Command::new("cp").arg("-RL").arg(source.join(part)).arg(&copy).status();
         assert!(copied.unwrap().success(), "{part} cannot be copied");
     }
+    for file in ["tests/test/main.rs", "tests/test/runtime.rs"] {
+        let file = copy.join(file);
+        let text = std::fs::read_to_string(&file).unwrap();
+        assert!(text.contains(THEIR_PORT), "the suite does not dial port {THEIR_PORT} any more");
+        std::fs::write(file, text.replace(THEIR_PORT, &port.to_string())).unwrap();
+    }
     let manifest = copy.join("Cargo.toml");
     let text = std::fs::read_to_string(&manifest).unwrap();
     std::fs::write(&manifest, without_benchmarks(&text)).unwrap();
     let mut command = cargo();
     command.current_dir(&copy).args(["test", "--test", "test", "--all-features", "--no-run"]);
     command.args(["--message-format", "json"]).env("CARGO_TARGET_DIR", here.join("driver"));
+    eprintln!("… building tokio-postgres' own tests");
     let output = command.output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let messages = String::from_utf8(output.stdout).unwrap();
