@@ -28,7 +28,7 @@ async fn fetch(mut request: Request, env: Env, _context: Context) -> worker::Res
 }
 
 fn database(env: &Env) -> Result<Database, Error> {
-    Ok(Database::builder("main").caller("guide").build(env)?)
+    Database::builder("main").caller("guide").build(env)
 }
 
 fn parameter(url: &Url, key: &str) -> String {

@@ -1,7 +1,7 @@
 //! A Worker that uses SeaORM. Its statements go through the coordinator by SeaORM's proxy interface;
 //! `pierhead.rs` is the adapter, to be copied.
 //!
-//! `GET` lists berths; `POST /moor?ship=1&berth=3` moors a ship, in one transaction.
+//! `GET` lists berths; `POST ?total=a&part=b` counts both, in one transaction.
 
 mod entities;
 mod pierhead;
@@ -21,9 +21,10 @@ async fn fetch(request: Request, env: Env, _context: Context) -> worker::Result<
         Ok(database) => Proxy::new(database),
         Err(error) => return error.to_response(),
     };
-    let answer = match request.method() {
-        Method::Post => moor(&proxy, &request).await,
-        _ => berths(&proxy).await,
+    let answer = if request.method() == Method::Post {
+        count(&proxy, &request).await
+    } else {
+        berths(&proxy).await
     };
     match answer {
         Ok(response) => Ok(response),
@@ -48,8 +49,8 @@ async fn berths(proxy: &Proxy) -> Result<Response, DbErr> {
     Response::from_json(&berths).map_err(|error| DbErr::Custom(error.to_string()))
 }
 
-/// Counts an arrival, and in a savepoint of its own the berth's.
-async fn moor(proxy: &Proxy, request: &Request) -> Result<Response, DbErr> {
+/// Counts one thing, and in a transaction in it another.
+async fn count(proxy: &Proxy, request: &Request) -> Result<Response, DbErr> {
     let url = request.url().map_err(|error| DbErr::Custom(error.to_string()))?;
     let name = |key: &str| {
         let value = url.query_pairs().find(|(name, _)| name == key);

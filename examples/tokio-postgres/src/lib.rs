@@ -15,9 +15,10 @@ use worker::{Context, Env, Method, Request, Response, console_error, event};
 
 #[event(fetch)]
 async fn fetch(mut request: Request, env: Env, _context: Context) -> worker::Result<Response> {
-    let answer = match request.method() {
-        Method::Post => import(&env, &mut request).await,
-        _ => taken(&env).await,
+    let answer = if request.method() == Method::Post {
+        import(&env, &mut request).await
+    } else {
+        taken(&env).await
     };
     match answer {
         Ok(text) => Response::ok(text),
