@@ -39,14 +39,16 @@ export function gatewayClass(Core, limits) {
     }
 
     /**
-     * A database for calls over RPC: `exchange`, `begin` and `abort` of its object. Throws where the
-     * binding may not use it.
+     * A database for calls over RPC: `exchange`, `begin` and `abort` of its object. Where the
+     * binding may not use it, every request is answered with the refusal.
      */
     database(name) {
       if (typeof name !== "string") throw new TypeError("database: name must be a string");
-      const { home, options, problem } = Core.gatewayHome(this.env, this.ctx.props, name);
-      if (problem !== undefined) throw new Error(problem);
-      return new Database(objectOf(this.env, home), options);
+      const { env, ctx } = this;
+      const { home, options, refusal } = Core.gatewayHome(env, ctx.props, name);
+      if (refusal !== undefined) return new Refused(refusal);
+      const named = options === undefined ? (request) => request : (request) => inName(Core, env, ctx.props, request);
+      return new Database(objectOf(env, home), options, named);
     }
 
     async #serve(client) {
@@ -62,6 +64,13 @@ export function gatewayClass(Core, limits) {
   };
 }
 
+/** A request in the name that the binding gives its callers, whatever it says itself. */
+function inName(Core, env, props, request) {
+  if (!(request instanceof Uint8Array)) return request;
+  const named = Core.gatewayNamed(env, props, request);
+  return named === undefined ? request : joined(named.head, request.subarray(named.used));
+}
+
 /** The stub of an object, which is created at its place if this is its first use. */
 function objectOf(env, { name, location, jurisdiction }) {
   if (env.PIERHEAD === undefined) {
@@ -75,16 +84,21 @@ function objectOf(env, { name, location, jurisdiction }) {
 class Database extends RpcTarget {
   #object;
   #options;
+  #named;
 
-  /** @param options what leases begin with, if the binding says; otherwise the caller does */
-  constructor(object, options) {
+  /**
+   * @param options what leases begin with, if the binding says; otherwise the caller does
+   * @param named what becomes of a request on its way
+   */
+  constructor(object, options, named) {
     super();
     this.#object = object;
     this.#options = options;
+    this.#named = named;
   }
 
   exchange(request, alive) {
-    return this.#object.exchange(request, alive);
+    return this.#object.exchange(this.#named(request), alive);
   }
 
   abort(requestId) {
@@ -93,23 +107,25 @@ class Database extends RpcTarget {
 
   /** Returned before the object has heard of it, so that what is called on it needs no second trip. */
   begin(options) {
-    return new Lease(this.#object.begin(this.#options ?? options));
+    return new Lease(this.#object.begin(this.#options ?? options), this.#named);
   }
 }
 
 /** A lease of the object. */
 class Lease extends RpcTarget {
   #lease;
+  #named;
 
-  constructor(lease) {
+  constructor(lease, named) {
     super();
     this.#lease = lease;
+    this.#named = named;
     // Whoever calls it hears why there is none.
     lease.then(() => {}, () => {});
   }
 
   exchange(request, alive) {
-    return this.#lease.exchange(request, alive);
+    return this.#lease.exchange(this.#named(request), alive);
   }
 
   abort(requestId) {
@@ -118,6 +134,26 @@ class Lease extends RpcTarget {
 
   [Symbol.dispose]() {
     this.#lease.then((lease) => lease[Symbol.dispose](), () => {});
+  }
+}
+
+/** In place of a database that the binding may not use, and of its leases. */
+class Refused extends RpcTarget {
+  #answer;
+
+  constructor(answer) {
+    super();
+    this.#answer = answer;
+  }
+
+  exchange() {
+    return this.#answer;
+  }
+
+  abort() {}
+
+  begin() {
+    return new Refused(this.#answer);
   }
 }
 

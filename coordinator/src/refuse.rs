@@ -11,14 +11,14 @@ const MISCONFIGURED_HINT: &str = "change the configuration and deploy again";
 
 /// The whole answer to any exchange with a database that is not configured properly.
 pub(crate) fn misconfigured(problem: &str) -> Bytes {
-    refused(CONFIG_ERROR, Blame::Pierhead, problem, MISCONFIGURED_HINT)
+    answer(CONFIG_ERROR, Blame::Pierhead, problem, MISCONFIGURED_HINT)
 }
 
 /// The whole answer to a request envelope longer than any valid one.
 pub(crate) fn too_large(bytes: u32) -> Bytes {
     let message = format!("the request has {bytes} bytes, at most 16 MiB are accepted");
     let hint = "send smaller parameters or fewer statements";
-    refused(SqlState::TOO_LARGE, Blame::Caller, &message, hint)
+    answer(SqlState::TOO_LARGE, Blame::Caller, &message, hint)
 }
 
 /// The message to a client that speaks PostgreSQL's protocol with a database that is not configured
@@ -36,7 +36,9 @@ pub(crate) fn socket(problem: &str) -> Bytes {
     out.freeze()
 }
 
-fn refused(sqlstate: SqlState, blame: Blame, message: &str, hint: &str) -> Bytes {
+/// The whole answer to a request of which nothing was executed, and that is refused again if it is
+/// sent again.
+pub(crate) fn answer(sqlstate: SqlState, blame: Blame, message: &str, hint: &str) -> Bytes {
     let mut out = BytesMut::new();
     put_version(&mut out);
     let outcome = Outcome {

@@ -3,6 +3,7 @@
 use js_sys::{Array, JsString, Object, Reflect, Uint8Array};
 use pierhead_config::{Jurisdiction, Location};
 use pierhead_engine::limits::START_UP_TIMEOUT;
+use pierhead_wire::limits::OPTIONS_BYTES_MAX;
 use wasm_bindgen::prelude::wasm_bindgen;
 use wasm_bindgen::{JsCast as _, JsValue};
 
@@ -70,11 +71,12 @@ impl PierheadCore {
         }
     }
 
-    /// The object of a database, for a call over RPC: `home`, or `problem`, an error for the caller.
-    /// `options` are those that its leases begin with, whatever it says itself.
+    /// The object of a database, for a call over RPC: `home`, or `refusal`, the answer to all that
+    /// the caller asks. `options` are those that its leases begin with, whatever it says itself.
     #[wasm_bindgen(js_name = gatewayHome)]
     pub fn gateway_home(env: &Object, props: &JsValue, database: &JsString) -> Object {
         let found = read(props).and_then(|props| {
+            check_objects(env)?;
             let gateway = Gateway { props, variables: env };
             let home = gateway.home(&String::from(database))?;
             Ok((home, gateway.lease_options()))
@@ -84,8 +86,18 @@ impl PierheadCore {
                 let options = options.map_or(JsValue::UNDEFINED, |options| bytes(&options));
                 object([("home", described(&home).into()), ("options", options)])
             }
-            Err(refusal) => object([("problem", refusal.text().into())]),
+            Err(refusal) => object([("refusal", bytes(&refusal.answer()))]),
         }
+    }
+
+    /// A request's beginning in the name that the binding gives its callers: `head`, in place of
+    /// the request's first `used` bytes. Nothing if the binding gives none.
+    #[wasm_bindgen(js_name = gatewayNamed)]
+    pub fn gateway_named(env: &Object, props: &JsValue, request: &Uint8Array) -> Option<Object> {
+        let gateway = Gateway { props: read(props).ok()?, variables: env };
+        let beginning = request.subarray(0, REQUEST_BEGINNING_BYTES).to_vec();
+        let (head, used) = gateway.named(beginning.into())?;
+        Some(object([("head", bytes(&head)), ("used", number(used))]))
     }
 
     /// What a client is told when its start-up takes too long.
@@ -103,6 +115,26 @@ impl PierheadCore {
         bytes(&Refusal { code: b"08006", message, hint }.packet())
     }
 }
+
+/// Bytes of a request in which its options end: what precedes them, and as many as they may have.
+const REQUEST_BEGINNING_BYTES: u32 = 23 + OPTIONS_BYTES_MAX as u32;
+
+/// A gateway without objects behind it can serve nobody.
+fn check_objects(env: &Object) -> Result<(), Refusal> {
+    if Reflect::get(env, &OBJECTS.into()).is_ok_and(|binding| binding.is_object()) {
+        return Ok(());
+    }
+    Err(Refusal {
+        code: b"F0000",
+        message: format!(
+            "the Worker that exports the gateway has no Durable Object binding {OBJECTS}"
+        ),
+        hint: "add it to that Worker's wrangler.toml and deploy it again".to_owned(),
+    })
+}
+
+/// The binding of the objects' namespace.
+const OBJECTS: &str = "PIERHEAD";
 
 fn read(props: &JsValue) -> Result<Props, Refusal> {
     let Some(props) = props.dyn_ref::<Object>() else { return Ok(Props::default()) };

@@ -17,13 +17,14 @@ mod tests;
 
 use bytes::{Bytes, BytesMut};
 use pierhead_config::{DatabaseConfig, Jurisdiction, Location, variable};
-use pierhead_wire::envelope::{Options, SqlState};
+use pierhead_wire::envelope::{Blame, Options, Request, SqlState, put_request_head};
 use pierhead_wire::limits::STARTUP_BYTES_MAX;
 use pierhead_wire::pg::backend::{self, Report, Severity};
 use pierhead_wire::pg::startup::{Names, StartUp, TermsPacket, write_start};
 
 use self::props::Props;
 use crate::limits::{GATEWAY_CANCEL_OBJECTS, GATEWAY_ENCRYPTION_REQUESTS};
+use crate::refuse;
 
 /// What the variables of databases begin with.
 const PREFIX: &str = "PIERHEAD_DB_";
@@ -55,11 +56,11 @@ pub(crate) struct Refusal {
 }
 
 impl Refusal {
-    /// As a caller over RPC is told.
-    pub(crate) fn text(&self) -> String {
-        let code = String::from_utf8_lossy(self.code);
-        let sep = if self.hint.is_empty() { "" } else { "; " };
-        format!("{}{sep}{} ({code})", self.message, self.hint)
+    /// As a caller over RPC is told: the whole answer to any of its requests. An error thrown would
+    /// leave it to guess whether anything was executed.
+    pub(crate) fn answer(&self) -> Bytes {
+        let blame = if self.code == b"F0000" { Blame::Pierhead } else { Blame::Caller };
+        refuse::answer(SqlState::literal(self.code), blame, &self.message, &self.hint)
     }
 
     /// As a client of PostgreSQL is told.
@@ -171,6 +172,19 @@ impl<V: Variables> Gateway<'_, V> {
     pub(crate) fn lease_options(&self) -> Option<Bytes> {
         let caller = self.props.caller.clone()?;
         Some(Options { caller: Some(caller), ..Options::default() }.encode().freeze())
+    }
+
+    /// What stands before a request's protocol bytes, in the binding's name instead of the caller's
+    /// own, if the binding has one; and how many bytes of the request that replaces. `request` may be
+    /// cut behind its options. What cannot be read is left for the object to refuse.
+    pub(crate) fn named(&self, request: Bytes) -> Option<(Bytes, usize)> {
+        let caller = self.props.caller.clone()?;
+        let whole = request.len();
+        let Request { remaining_ms, id, options, protocol } = Request::parse(request).ok()?;
+        let options = Options { caller: Some(caller), ..options };
+        let mut head = BytesMut::new();
+        put_request_head(&mut head, remaining_ms, id, &options);
+        Some((head.freeze(), whole - protocol.len()))
     }
 
     fn terms(&self) -> TermsPacket<'_> {

@@ -1,3 +1,4 @@
+use pierhead_wire::envelope::{AnswerReader, Outcome, Record, RequestId, Retry, Status};
 use pierhead_wire::pg::startup::Mode;
 
 use super::props::Value;
@@ -52,7 +53,17 @@ fn verdict(props: Props, variables: &Set, bytes: &[u8]) -> Verdict {
 
 fn refusal(verdict: Verdict) -> (String, String) {
     let Verdict::Refused(refusal) = verdict else { panic!("{verdict:?}") };
-    (String::from_utf8_lossy(refusal.code).into_owned(), refusal.text())
+    let outcome = outcome(&refusal);
+    (outcome.sqlstate.as_str().to_owned(), format!("{}; {}", outcome.message, outcome.hint))
+}
+
+/// What a caller over RPC is told.
+fn outcome(refusal: &Refusal) -> Outcome {
+    let mut reader = AnswerReader::new();
+    reader.push(refusal.answer());
+    let Ok(Some(Record::Outcome(outcome))) = reader.next() else { panic!("an outcome") };
+    assert_eq!(reader.finish(), Ok(()));
+    outcome
 }
 
 /// What the object is told, packet by packet.
@@ -250,4 +261,48 @@ fn leases_are_counted_by_the_bindings_caller() {
     assert_eq!(options(Props::default()), None);
     let told = options(props(&[("caller", text("checkout"))]));
     assert_eq!(told.as_deref(), Some(&b"\x01\0\x08checkout"[..]));
+}
+
+#[test]
+fn over_rpc_a_refusal_says_that_nothing_was_executed_and_that_a_retry_is_in_vain() {
+    let variables = variables();
+    for (database, code, blame) in [
+        ("orders", "28000", Blame::Caller),
+        ("stock", "3D000", Blame::Caller),
+        ("broken", "F0000", Blame::Pierhead),
+    ] {
+        let props = props(&[("databases", list(&["main", "stock", "broken"]))]);
+        let Err(refusal) = (Gateway { props, variables: &variables }).home(database) else {
+            panic!("{database} is not refused")
+        };
+        let told = outcome(&refusal);
+        let expected = (Status::Refused, Retry::DoNot, code, blame);
+        assert_eq!((told.status, told.retry, told.sqlstate.as_str(), told.blame), expected);
+    }
+}
+
+#[test]
+fn requests_go_in_the_bindings_name_and_are_otherwise_as_they_were() {
+    let variables = variables();
+    let named = |caller: Option<&str>, request: &[u8]| {
+        let fields: Vec<_> = caller.map(|caller| ("caller", text(caller))).into_iter().collect();
+        let gateway = Gateway { props: props(&fields), variables: &variables };
+        gateway.named(Bytes::copy_from_slice(request))
+    };
+    let request = |caller: Option<&str>| Request {
+        remaining_ms: 1_500,
+        id: RequestId([7; 16]),
+        options: Options { caller: caller.map(str::to_owned), reset: true, fresh_plans: true },
+        protocol: Bytes::from_static(b"protocol"),
+    };
+    for own in [None, Some("admin"), Some("checkout")] {
+        let bytes = request(own).encode();
+        assert_eq!(named(None, &bytes), None);
+        let (head, used) = named(Some("checkout"), &bytes).unwrap_or_default();
+        let whole = [&head[..], bytes.get(used..).unwrap_or_default()].concat();
+        assert_eq!(Request::parse(whole.into()), Ok(request(Some("checkout"))), "{own:?}");
+        for end in 0..used {
+            assert_eq!(named(Some("checkout"), &bytes[..end]), None, "cut at {end}");
+        }
+    }
 }

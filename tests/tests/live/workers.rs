@@ -2,7 +2,7 @@
 
 use pierhead_tests::workerd::{Worker, built};
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::agent::scene::COUNTS_BIRTHS;
 
@@ -17,17 +17,17 @@ pub(super) fn coordinator(variables: &[(String, String)]) -> Worker {
 
 pub(super) fn app() -> Worker {
     let worker = Worker::from_directory("app", built("app").unwrap());
-    worker.namespace("PIERHEAD", "Pierhead", "coordinator")
+    let props = json!({ "databases": ["main", "stock"], "caller": "checkout" });
+    worker.namespace("PIERHEAD", "Pierhead", "coordinator").gateway("GATEWAY", "coordinator", props)
 }
 
 /// The Worker on the npm package (`worker-client/js/test/worker`).
 pub(super) fn typescript() -> Worker {
     let worker = Worker::from_directory("typescript", built("typescript").unwrap());
-    worker.namespace("PIERHEAD", "Pierhead", "coordinator").gateway(
-        "GATEWAY",
-        "coordinator",
-        serde_json::json!({}),
-    )
+    worker
+        .namespace("PIERHEAD", "Pierhead", "coordinator")
+        .gateway("GATEWAY", "coordinator", json!({}))
+        .text("DB_USER", "scram_user")
 }
 
 pub(super) fn bound() -> Worker {

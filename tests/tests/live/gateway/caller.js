@@ -14,10 +14,18 @@ export default {
   },
 };
 
-/** An envelope with one simple query. */
-function envelope(sql) {
+/** An envelope with one simple query, of a caller that calls itself so. */
+function envelope(sql, caller) {
   const id = crypto.getRandomValues(new Uint8Array(16));
-  return joined(Uint8Array.of(1, 0, 0, 0, 0), id, Uint8Array.of(0, 0), query(sql));
+  const options = named(caller);
+  return joined(Uint8Array.of(1, 0, 0, 0, 0), id, Uint8Array.of(0, options.length), options, query(sql));
+}
+
+/** The option by which a caller names itself. */
+function named(caller) {
+  if (caller === null) return new Uint8Array(0);
+  const text = new TextEncoder().encode(caller);
+  return joined(Uint8Array.of(1, 0, text.length), text);
 }
 
 function query(sql) {
@@ -54,13 +62,16 @@ async function size(gateway, parameters) {
 
 /** The whole answer, which is a stream if it is large. */
 async function answered(gateway, parameters) {
-  const answer = await gateway.database(parameters.get("db")).exchange(envelope(parameters.get("sql")), () => {});
+  const request = envelope(parameters.get("sql"), parameters.get("as"));
+  const answer = await gateway.database(parameters.get("db")).exchange(request, () => {});
   return answer instanceof Uint8Array ? answer : new Uint8Array(await new Response(answer).arrayBuffer());
 }
 
 async function lease(gateway, parameters) {
-  using lease = gateway.database(parameters.get("db")).begin();
-  const answers = await Promise.all(parameters.getAll("sql").map((sql) => lease.exchange(envelope(sql), () => {})));
+  const as = parameters.get("as");
+  using lease = gateway.database(parameters.get("db")).begin(named(as));
+  const requests = parameters.getAll("sql").map((sql) => lease.exchange(envelope(sql, as), () => {}));
+  const answers = await Promise.all(requests);
   return answers.map(printable).join("\n");
 }
 

@@ -1,5 +1,6 @@
 //! The way in: psql and drivers on a port of workerd's own, Workers that are bound to the gateway.
 
+mod clients;
 mod passwords;
 mod ports;
 mod props;

@@ -19,8 +19,11 @@ export async function calls_through_the_gateway() {
   let rows = 0;
   for await (const _ of through.stream("select repeat('x', 1000) from generate_series(1, 5000)")) rows += 1;
   assert.equal(rows, 5000);
-  const other = await connect(gateway, "other").query("select 1").catch((e) => e);
-  assert.match(other.message, /other/);
+  const other = connect(gateway, "other");
+  const refused = { message: /other/, code: "3D000", status: "refused", retry: "doNot", retryable: false, outcomeUnknown: false };
+  await assert.rejects(other.query("select 1"), refused);
+  await assert.rejects(other.begin((tx) => tx.query("select 1")), refused);
+  await assert.rejects(other.stream("select 1").next(), refused);
 }
 
 export async function looks_like_hyperdrive(context: ExecutionContext) {
