@@ -33,7 +33,12 @@ class TcpStream {
   #accepted = 0;
   #took = 0;
   #granted = 0;
-  #wakeReader = () => {};
+  #reader = null;
+  /** Nothing while a read has it, and while nothing may be read. */
+  #buffer = null;
+  #reading = false;
+  /** The last read filled its buffer. */
+  #wantsMore = false;
   #startTls = false;
   #opened = false;
   #closing = false;
@@ -42,11 +47,7 @@ class TcpStream {
   constructor(events, stream, address, secureTransport) {
     this.#events = events;
     this.#stream = stream;
-    this.#run(address, secureTransport).then(
-      // An end of file that nothing of ours brought about, and no write is left that it may cut off.
-      () => this.#end("the database's side closed the connection", !this.#closing && this.#writing === null),
-      (error) => this.#end(String(error)),
-    );
+    this.#open(address, secureTransport).catch((error) => this.#end(String(error)));
   }
 
   write(bytes) {
@@ -56,13 +57,13 @@ class TcpStream {
 
   grant(bytes) {
     this.#granted += bytes;
-    this.#wakeReader();
+    this.#read();
   }
 
   /** Begins TLS as soon as what was written has gone out and the reader is between two reads. */
   startTls() {
     this.#startTls = true;
-    this.#wakeReader();
+    this.#read();
   }
 
   /** Ends the stream. While it opens, at once; later, when the platform has let go of it. */
@@ -73,10 +74,9 @@ class TcpStream {
       () => this.#end("closed"),
       (error) => this.#end(String(error)),
     );
-    this.#wakeReader();
   }
 
-  async #run(address, secureTransport) {
+  async #open(address, secureTransport) {
     // In a microtask of its own: connect() throws at once for addresses it does not like, and
     // the caller of openTcp is not prepared for events yet.
     await null;
@@ -87,42 +87,69 @@ class TcpStream {
     await this.#socket.opened;
     if (this.#ended) return;
     this.#opened = true;
-    this.#writer = this.#socket.writable.getWriter();
+    this.#talk();
     this.#events.opened(this.#stream);
-    while (await this.#readUntilTls()) await this.#secure();
   }
 
-  /** Reads while reads are granted. True when TLS is to start, false at the end of the stream. */
-  async #readUntilTls() {
-    const reader = this.#socket.readable.getReader({ mode: "byob" });
-    let buffer = new ArrayBuffer(READ_BYTES_MIN);
-    while (!this.#ended && !this.#startTls) {
-      if (this.#granted <= 0) {
-        await new Promise((wake) => (this.#wakeReader = wake));
-        continue;
-      }
-      const wanted = Math.min(buffer.byteLength, this.#granted);
-      const { value, done } = await reader.read(new Uint8Array(buffer, 0, wanted));
-      if (done || this.#ended) return false;
-      this.#granted -= value.length;
-      buffer = nextBuffer(value.buffer, value.length);
-      this.#events.data(this.#stream, value);
+  /** Takes hold of both directions of the socket. */
+  #talk() {
+    this.#writer = this.#socket.writable.getWriter();
+    this.#reader = this.#socket.readable.getReader({ mode: "byob" });
+    this.#read();
+  }
+
+  /**
+   * Reads what is granted, or begins TLS. Not a loop of an async function: that would keep the last
+   * piece in memory while it waits for the next.
+   */
+  #read() {
+    if (this.#ended || this.#reading || this.#reader === null) return;
+    if (this.#startTls) return void this.#secure().catch((error) => this.#end(String(error)));
+    if (this.#granted <= 0) {
+      this.#buffer = null;
+      return;
     }
-    reader.releaseLock();
-    return !this.#ended;
+    this.#reading = true;
+    const buffer = this.#takeBuffer();
+    const view = new Uint8Array(buffer, 0, Math.min(buffer.byteLength, this.#granted));
+    this.#reader.read(view).then(({ value, done }) => this.#came(value, done), (error) => this.#end(String(error)));
+  }
+
+  #came(value, done) {
+    this.#reading = false;
+    if (this.#ended) return;
+    // An end of file that nothing of ours brought about, and no write is left that it may cut off.
+    if (done) return this.#end("the database's side closed the connection", !this.#closing && this.#writing === null);
+    this.#granted -= value.length;
+    this.#wantsMore = value.length === value.buffer.byteLength;
+    this.#buffer = value.buffer;
+    this.#events.data(this.#stream, value);
+    this.#read();
+  }
+
+  /** What is read into: the last one, if it has the size that is wanted. */
+  #takeBuffer() {
+    const size = this.#wantsMore ? READ_BYTES_MAX : READ_BYTES_MIN;
+    const last = this.#buffer;
+    this.#buffer = null;
+    return last?.byteLength === size ? last : new ArrayBuffer(size);
   }
 
   async #secure() {
-    await this.#writing;
-    this.#writer.releaseLock();
     this.#startTls = false;
+    this.#reader.releaseLock();
+    this.#reader = null;
+    await this.#writing;
+    if (this.#ended) return;
+    this.#writer.releaseLock();
     this.#socket = this.#socket.startTls();
     this.#socket.closed.catch(() => {});
     await this.#socket.opened.catch((error) => {
       // Local runtimes call every failure of TLS an internal error.
       throw new Error(`TLS failed; is the server's certificate trusted, and for this host? ${error}`);
     });
-    this.#writer = this.#socket.writable.getWriter();
+    if (this.#ended) return;
+    this.#talk();
     this.#events.secured(this.#stream);
   }
 
@@ -154,16 +181,9 @@ class TcpStream {
   #end(detail, orderly = false) {
     if (this.#ended) return;
     this.#ended = true;
-    this.#wakeReader();
+    this.#buffer = null;
     this.#socket?.close().catch(() => {});
     if (this.#opened || this.#closing) this.#events.closed(this.#stream, orderly, this.#accepted, detail);
     else this.#events.refused(this.#stream, "failed", detail);
   }
-}
-
-/** A larger buffer after a read that filled this one, a small one after a small read. */
-function nextBuffer(buffer, length) {
-  if (length === buffer.byteLength && length < READ_BYTES_MAX) return new ArrayBuffer(length * 4);
-  if (length < READ_BYTES_MIN && buffer.byteLength > READ_BYTES_MIN) return new ArrayBuffer(READ_BYTES_MIN);
-  return buffer;
 }

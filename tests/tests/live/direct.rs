@@ -36,6 +36,32 @@ async fn deadline_ends_the_query(world: &World) {
 }
 
 #[test]
+fn an_idle_session_costs_little() {
+    const FIRST: usize = 10;
+    const SESSIONS: usize = 60;
+    live(async {
+        let world = Setup::new().inspector().direct("off").keys("pool_size=60").start().await;
+        // All at once, and each with a result that fills large buffers.
+        let busy = async |count: usize| {
+            let sql = "select repeat('x', 200000), pg_sleep(1)";
+            let asking: Vec<_> = (0..count).map(|_| world.app().spawn(sql)).collect();
+            for asked in asking {
+                asked.await.unwrap().unwrap();
+            }
+            assert_eq!(world.sessions().await, count);
+        };
+        // The engine's own memory is not looked at: it grows with the answers, and stays.
+        let held = async || world.workerd.heap_collected("coordinator").await.unwrap().sum();
+        busy(FIRST).await;
+        let before = held().await;
+        busy(SESSIONS).await;
+        let each = held().await.saturating_sub(before) / (SESSIONS - FIRST) as u64;
+        eprintln!("an idle session: {each} bytes of JavaScript's");
+        assert!(each <= 12_000, "{each} bytes");
+    });
+}
+
+#[test]
 fn large_parameters_leave_in_pieces() {
     live(async {
         let world = Setup::new().direct("off").start().await;
