@@ -31,6 +31,8 @@ pub(crate) struct Tools {
     wasm_bindgen: Option<PathBuf>,
     /// Only there when set up for running something.
     postgres: Option<PathBuf>,
+    /// The same, and only where there is one.
+    psql: Option<PathBuf>,
 }
 
 /// What the tools are for.
@@ -63,6 +65,7 @@ impl Tools {
             ("PIERHEAD_AGENT_BIN", agent.to_owned()),
         ];
         variables.extend(self.postgres.clone().map(|bin| ("PIERHEAD_PG_BIN", bin)));
+        variables.extend(self.psql.clone().map(|program| ("PIERHEAD_PSQL", program)));
         variables
     }
 
@@ -105,12 +108,16 @@ pub(crate) fn run(layout: &Layout, scope: Scope) -> Result<Tools> {
         Scope::Build => None,
         Scope::Run => Some(part("PostgreSQL", || postgres::ensure(layout, &npm))?),
     };
+    let psql = match &postgres {
+        Some(bin) => part("psql", || postgres::psql(bin))?,
+        None => None,
+    };
     let compiler = part("std for wasm", || wasm_std::ensure(layout))?;
     let worker_build = part("worker-build", || worker_build::ensure(layout))?;
     let wasm_bindgen = part("wasm-bindgen", || wasm_bindgen::ensure(layout, &npm))?;
     worker_build::drop_build_files(layout);
     eprintln!("set-up ready in {:.1} s", started.elapsed().as_secs_f32());
-    Ok(Tools { npm, compiler, worker_build, wasm_bindgen, postgres })
+    Ok(Tools { npm, compiler, worker_build, wasm_bindgen, postgres, psql })
 }
 
 /// One part of the set-up, as it reports itself: the value and what there is to say about it.

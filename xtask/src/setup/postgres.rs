@@ -40,8 +40,47 @@ pub(super) fn ensure(layout: &Layout, npm: &Npm) -> Result<(PathBuf, String)> {
     })
 }
 
-/// A server that is installed here already, the newest of them.
+/// A `psql`: of the server, of another PostgreSQL on this machine, or Debian's. Its absence is no
+/// failure: the tests that take one say that they did not run.
+pub(super) fn psql(server: &Path) -> Result<(Option<PathBuf>, String)> {
+    let found = || std::iter::once(server.to_owned()).chain(places()).find_map(usable_psql);
+    let note = |program: PathBuf| {
+        let note = format!("found {}", program.display());
+        Ok((Some(program), note))
+    };
+    if let Some(program) = found() {
+        return note(program);
+    }
+    if let Err(error) = apt::install(&["postgresql-client"], "the gateway is tested with psql") {
+        return Ok((None, format!("none: {error:#}")));
+    }
+    match found() {
+        Some(program) => note(program),
+        None => Ok((None, "none: Debian's package has no psql that runs here".to_owned())),
+    }
+}
+
+/// The program in a directory, if it runs: a link or a wrapper may lead nowhere.
+fn usable_psql(directory: PathBuf) -> Option<PathBuf> {
+    let program = directory.join("psql");
+    if !program.exists() {
+        return None;
+    }
+    process::probe(Command::new(&program).arg("--version"))?;
+    Some(program)
+}
+
+/// A server that is installed here already, the newest of them; of two alike the one with a `psql`.
 fn local() -> Option<(PathBuf, String)> {
+    let found = places().into_iter().filter_map(|place| Some((usable(&place)?, place)));
+    let rank = |version: &Version, place: &Path| (*version, place.join("psql").exists());
+    let (version, place) = found.max_by_key(|(version, place)| rank(version, place))?;
+    let note = format!("{version} in {}", place.display());
+    Some((place, note))
+}
+
+/// Where PostgreSQL's programs may be.
+fn places() -> Vec<PathBuf> {
     let mut places: Vec<PathBuf> = Vec::new();
     places.extend(process::probe(Command::new("pg_config").arg("--bindir")).map(PathBuf::from));
     for root in ["/usr/lib/postgresql", "/opt/homebrew/opt", "/usr/local/opt", "/usr/local"] {
@@ -51,10 +90,7 @@ fn local() -> Option<(PathBuf, String)> {
     if let Some(path) = std::env::var_os("PATH") {
         places.extend(std::env::split_paths(&path));
     }
-    let found = places.into_iter().filter_map(|place| Some((usable(&place)?, place)));
-    let (version, place) = found.max_by(|left, right| left.0.cmp(&right.0))?;
-    let note = format!("{version} in {}", place.display());
-    Some((place, note))
+    places
 }
 
 /// The version of the server in a directory, if it is whole and new enough.

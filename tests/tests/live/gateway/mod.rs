@@ -11,14 +11,11 @@ use std::process::{Command, Output};
 
 use tokio_postgres::{Client, Config, NoTls};
 
-/// PostgreSQL's psql: of the PostgreSQL that is tested with, or else the machine's.
+/// The psql that the set-up found or installed.
 fn psql() -> Option<PathBuf> {
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    let own = std::env::var_os("PIERHEAD_PG_BIN").map(PathBuf::from);
-    let mut programs = own.into_iter().chain(std::env::split_paths(&path)).map(|d| d.join("psql"));
-    let found = programs.find(|program| program.exists());
+    let found = std::env::var_os("PIERHEAD_PSQL").map(PathBuf::from);
     if found.is_none() {
-        eprintln!("NOT RUN: there is no psql");
+        eprintln!("NOT RUN: there is no psql (PIERHEAD_PSQL)");
     }
     found
 }
