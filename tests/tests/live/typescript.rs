@@ -91,6 +91,7 @@ fn unmodified_drivers_by_sockets() {
         let stories = [
             "calls_through_the_gateway",
             "looks_like_hyperdrive",
+            "the_example_of_the_page",
             "pg_by_host",
             "pg_by_stream",
             "postgres_by_host",

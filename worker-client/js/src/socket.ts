@@ -32,8 +32,9 @@ export interface BindOptions {
 }
 
 /**
- * A database as drivers are told of one. The fields are exactly those of a Hyperdrive binding, so that
- * code for that works with this in its place; two more are for drivers that take a socket.
+ * A database as drivers are told of one. The fields are those of a Hyperdrive binding, so that code for
+ * that works with this in its place; two more are for drivers that take a socket. Hyperdrive's `ip` is
+ * not among them: the platform gives virtual hosts a name alone.
  */
 export interface BoundDatabase {
   readonly connectionString: string;
@@ -52,8 +53,10 @@ export interface BoundDatabase {
   socket(): Promise<Duplex>;
 }
 
-/** What is asked of an invocation's context. Not every runtime has it. */
+/** What is asked of an invocation's context. */
 export interface VirtualHosts {
+  waitUntil(promise: Promise<any>): void;
+  /** Not every runtime has it. */
   mapVirtualHost?(fetcher: any, port: number): string;
 }
 

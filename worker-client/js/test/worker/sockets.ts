@@ -2,6 +2,7 @@
 
 import assert from "node:assert/strict";
 
+import { env } from "cloudflare:workers";
 import pg from "pg";
 import { connect } from "pierhead";
 import { type BoundDatabase, bind } from "pierhead/socket";
@@ -9,8 +10,9 @@ import postgres from "postgres";
 import { DataTypes, Sequelize } from "sequelize";
 
 import { gateway, through } from "./env.js";
+import shop from "./shop.js";
 
-const bound = (context: ExecutionContext) => bind(context as any, gateway, "main", { user: "scram_user" });
+const bound = (context: ExecutionContext) => bind(context, gateway, "main", { user: "scram_user" });
 
 export async function calls_through_the_gateway() {
   assert.deepEqual(await through.sql`select ${1}::int as n`, [{ n: 1 }]);
@@ -32,6 +34,13 @@ export async function looks_like_hyperdrive(context: ExecutionContext) {
   const url = new URL(connectionString);
   assert.deepEqual([url.hostname, url.port, url.username, url.pathname], [host, String(port), user, `/${database}`]);
   assert.ok(password);
+}
+
+export async function the_example_of_the_page(context: ExecutionContext) {
+  const ships = await through.sql`select id, name from ships order by id limit 10`;
+  assert.equal(ships.length, 10);
+  const response = await shop.fetch(new Request("https://shop/"), env as any, context);
+  assert.deepEqual(await response.json(), [...ships]);
 }
 
 async function with_pg(config: pg.ClientConfig) {
