@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, Result, bail};
 use serde_json::Value;
 
-use super::gateway::Port;
+use super::gateway::{Far, Port};
 use super::{COMPATIBILITY_DATE, control};
 
 /// A Worker to run. Its name is that of its service and of its HTTP socket.
@@ -180,6 +180,7 @@ pub struct WorkerdConfig {
     workers: Vec<Worker>,
     trusted: Vec<String>,
     pub(super) ports: Vec<Port>,
+    pub(super) far: Vec<Far>,
     pub(super) with_inspector: bool,
     pub(super) with_control: bool,
 }
@@ -220,6 +221,7 @@ impl WorkerdConfig {
         let tcp = self.workers.iter().filter(|worker| worker.tcp);
         let own = own.chain(tcp.map(|worker| tcp_socket(&worker.name)));
         let own = own.chain(self.ports.iter().map(|port| port.name.clone()));
+        let own = own.chain(self.far.iter().map(|far| far.name.clone()));
         own.chain(self.with_control.then(|| control::NAME.to_owned())).collect()
     }
 
@@ -252,6 +254,14 @@ impl WorkerdConfig {
             let (name, service) = (text(name), gateway(worker, props));
             sockets.push(format!(
                 "(name = {name}, address = \"127.0.0.1:0\", tcp = (), service = {service})"
+            ));
+        }
+        for Far { name, worker, props, wire } in &self.far {
+            let (name, service) = (text(name), gateway(worker, props));
+            let rpc = "http = (capnpConnectHost = \"rpc\")";
+            services.push(format!("(name = {name}, external = (address = \"{wire}\", {rpc}))"));
+            sockets.push(format!(
+                "(name = {name}, address = \"127.0.0.1:0\", {rpc}, service = {service})"
             ));
         }
         services.push(format!("(name = \"disk\", disk = (path = {disk}, writable = true))"));

@@ -29,7 +29,24 @@ pub(super) struct Port {
     pub(super) props: Value,
 }
 
+/// The gateway as another machine's Workers would reach it: calls to a service of this name leave
+/// workerd by `wire`, and come in again by a socket of the same name.
+#[derive(Clone, Debug)]
+pub(super) struct Far {
+    pub(super) name: String,
+    pub(super) worker: String,
+    pub(super) props: Value,
+    pub(super) wire: SocketAddr,
+}
+
 impl WorkerdConfig {
+    /// Puts a wire before the gateway of a Worker: what is bound to `name` as a service calls `wire`,
+    /// and what listens there passes it on to [`Workerd::addr`] of `name`.
+    pub fn far_gateway(mut self, name: &str, worker: &str, props: Value, wire: SocketAddr) -> Self {
+        self.far.push(Far { name: name.into(), worker: worker.into(), props, wire });
+        self
+    }
+
     /// Opens two ports into the gateway of this Worker; see [`Workerd::gateway_ports`].
     pub fn gateway_ports(self, worker: &str) -> Self {
         self.gateway_port(TRANSACTION, worker, json!({})).gateway_port(

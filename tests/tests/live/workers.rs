@@ -103,6 +103,11 @@ pub(super) fn gateway_caller(name: &str, props: Value) -> Worker {
     Worker::from_script(name, CALLER).gateway("GATEWAY", "coordinator", props)
 }
 
+/// The same at the other end of a wire; see `WorkerdConfig::far_gateway`.
+pub(super) fn far_gateway_caller(name: &str, far: &str) -> Worker {
+    Worker::from_script(name, CALLER).service("GATEWAY", far)
+}
+
 const CALLER: &str = include_str!("gateway/caller.js");
 
 /// Passes the bytes of TCP connections, and WebSockets, on to the object, as they come.

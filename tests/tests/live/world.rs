@@ -20,8 +20,8 @@ use tokio::sync::OnceCell;
 use crate::agent::scene::Agents;
 use crate::app::App;
 use crate::workers::{
-    app, bound, coordinator, drivers, embedded, gateway_caller, guides, holder, peek, silent,
-    typescript, wire,
+    app, bound, coordinator, drivers, embedded, far_gateway_caller, gateway_caller, guides, holder,
+    peek, silent, typescript, wire,
 };
 
 /// Longer than anything that happens by itself soon, on a busy machine.
@@ -54,6 +54,7 @@ pub(crate) struct Setup {
     guide: bool,
     drivers: bool,
     silent: bool,
+    far_gateway: bool,
     stays: bool,
     typescript: bool,
     trust: bool,
@@ -103,6 +104,7 @@ impl Setup {
             guide: false,
             drivers: false,
             silent: false,
+            far_gateway: false,
             stays: false,
             typescript: false,
             trust: false,
@@ -267,6 +269,12 @@ impl Setup {
         self
     }
 
+    /// A Worker `far` that asks like a [`gateway_caller`](Self::gateway_caller), over `World::wire`.
+    pub(crate) fn far_gateway_caller(mut self) -> Self {
+        self.far_gateway = true;
+        self
+    }
+
     /// A variable of the coordinator's Worker that belongs to no database.
     pub(crate) fn variable(mut self, name: &str, value: &str) -> Self {
         self.variables.push((name.into(), value.into()));
@@ -357,7 +365,17 @@ impl Setup {
         if self.trust {
             config = config.trust(postgres.ca().unwrap());
         }
+        let wire = TcpProxy::start(postgres.addr(), Limits { handshakes: None, streams: None });
+        let wire = wire.unwrap();
+        if self.far_gateway {
+            let props = serde_json::json!({});
+            config = config.far_gateway(FAR_GATEWAY, "coordinator", props, wire.addr());
+            config = config.worker(far_gateway_caller("far", FAR_GATEWAY));
+        }
         let workerd = Workerd::start(config).await.unwrap();
+        if self.far_gateway {
+            wire.set_targets([workerd.addr(FAR_GATEWAY).unwrap()]);
+        }
         self.agents.port = postgres.addr().port();
         let tokens = self.agents.tokens();
         secrets.extend(tokens.clone());
@@ -369,6 +387,7 @@ impl Setup {
             agents,
             tokens,
             link,
+            wire,
             postgres,
             tunnel,
             proxy,
@@ -414,6 +433,9 @@ impl Database {
     }
 }
 
+/// The service and the socket at both ends of `World::wire`.
+const FAR_GATEWAY: &str = "far-gateway";
+
 /// A running scene. When it ends well, it checks what must hold in every story: no violation in
 /// tunnel and proxy, no secret in workerd's log.
 pub(crate) struct World {
@@ -422,6 +444,8 @@ pub(crate) struct World {
     pub(crate) tokens: [String; 2],
     /// Between the agents and the coordinator's Worker.
     pub(crate) link: TcpProxy,
+    /// Between the Worker `far` and the gateway.
+    pub(crate) wire: TcpProxy,
     pub(crate) postgres: Arc<Postgres>,
     pub(crate) tunnel: Tunnel,
     pub(crate) proxy: TcpProxy,

@@ -1,6 +1,6 @@
 // A Worker that is bound to the gateway, and answers with what it heard: the names of what was
 // answered, or the error.
-const PATH = { "/rpc": rpc, "/size": size, "/lease": lease, "/connect": overStream, "/socket": overWebSocket };
+const PATH = { "/rpc": rpc, "/size": size, "/lease": lease, "/awaited": awaited, "/connect": overStream, "/socket": overWebSocket };
 
 export default {
   async fetch(request, env) {
@@ -65,6 +65,12 @@ async function answered(gateway, parameters) {
   const request = envelope(parameters.get("sql"), parameters.get("as"));
   const answer = await gateway.database(parameters.get("db")).exchange(request, () => {});
   return answer instanceof Uint8Array ? answer : new Uint8Array(await new Response(answer).arrayBuffer());
+}
+
+/** Waits for the database before it asks, as nobody should. */
+async function awaited(gateway, parameters) {
+  using database = await gateway.database(parameters.get("db"));
+  return printable(await database.exchange(envelope(parameters.get("sql"), null), () => {}));
 }
 
 async function lease(gateway, parameters) {

@@ -4,6 +4,7 @@ mod clients;
 mod passwords;
 mod ports;
 mod props;
+mod trips;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
