@@ -32,8 +32,8 @@ export interface BindOptions {
 }
 
 /**
- * A database as drivers are told of one. The fields are exactly those of a Hyperdrive binding, so that
- * code for that works with this in its place; two more are for drivers that take a socket.
+ * A database as drivers are told of one. The fields are those of a Hyperdrive binding but for `ip`, so that
+ * code for that works with this in its place; three more are for drivers that take a socket.
  */
 export interface BoundDatabase {
   readonly connectionString: string;

@@ -9,10 +9,17 @@ const plain = (text) => text.split("\n").map((line) => line.trim()).filter(Boole
 const stories = readdirSync(new URL("./worker/", import.meta.url)).filter((name) => name.endsWith(".ts"))
   .map((name) => plain(read(`./worker/${name}`)));
 
-for (const guide of ["typescript-drizzle.md", "typescript-pg.md"]) {
+/** The code of a page; of a difference, what is new. */
+function blocksOf(page) {
+  const blocks = [...page.matchAll(/^ *```(ts|diff)\n(.*?)```/gms)];
+  const added = (text) => text.split("\n").filter((line) => line.startsWith("+")).map((line) => line.slice(1)).join("\n");
+  return blocks.map(([, kind, text]) => plain(kind === "diff" ? added(text) : text));
+}
+
+for (const guide of ["from-hyperdrive.md", "from-neon.md", "typescript-drizzle.md", "typescript-pg.md"]) {
   test(`${guide} shows what is tested`, () => {
-    const blocks = [...read(`../../../docs/guides/${guide}`).matchAll(/```ts\n(.*?)```/gs)].map(([, block]) => plain(block));
-    assert.ok(blocks.length > 3);
+    const blocks = blocksOf(read(`../../../docs/guides/${guide}`));
+    assert.ok(blocks.length > 3 && blocks.every((block) => block !== ""));
     for (const block of blocks) assert.ok(stories.some((story) => story.includes(block)), `not tested:\n${block}`);
   });
 }
