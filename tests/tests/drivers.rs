@@ -17,6 +17,8 @@ mod compare;
 mod corpus;
 #[path = "drivers/java.rs"]
 mod java;
+#[path = "drivers/migrations.rs"]
+mod migrations;
 #[path = "drivers/node.rs"]
 mod node;
 #[path = "drivers/page.rs"]

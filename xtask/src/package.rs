@@ -40,8 +40,8 @@ pub(crate) fn build(layout: &Layout, tools: &Tools) -> Result<()> {
     process::with_progress(&mut compile, "tsc of the npm package", BUILD_LIMIT)
 }
 
-/// Makes the file that is published, with the built coordinator and the program in it.
-pub(crate) fn pack(layout: &Layout, tools: &Tools) -> Result<PathBuf> {
+/// Compiles the package, and adds the built coordinator and the program to `dist/`: all that is published.
+pub(crate) fn assemble(layout: &Layout, tools: &Tools) -> Result<()> {
     build(layout, tools)?;
     let directory = directory(layout);
     let coordinator = directory.join("dist/coordinator");
@@ -69,7 +69,13 @@ pub(crate) fn pack(layout: &Layout, tools: &Tools) -> Result<PathBuf> {
         "--log-level=warning",
         "--banner:js=#!/usr/bin/env node",
     ]);
-    process::with_progress(&mut program, "esbuild of the package's program", BUILD_LIMIT)?;
+    process::with_progress(&mut program, "esbuild of the package's program", BUILD_LIMIT)
+}
+
+/// Makes the file that is published.
+pub(crate) fn pack(layout: &Layout, tools: &Tools) -> Result<PathBuf> {
+    assemble(layout, tools)?;
+    let directory = directory(layout);
     for license in ["LICENSE-APACHE", "LICENSE-MIT"] {
         fs::copy(layout.root.join(license), directory.join(license))?;
     }

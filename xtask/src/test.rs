@@ -108,6 +108,8 @@ fn driver_matrix(
 
 fn matrix(layout: &Layout, options: &Options, tools: &Tools, agent: &Path) -> Result<Command> {
     let drivers = setup::ensure_drivers(layout)?;
+    // One of them runs the package's program.
+    package::assemble(layout, tools)?;
     let args = ["test", "--package", "pierhead-tests", "--test", "drivers", "--", "--nocapture"];
     let mut command = cargo(layout, &args);
     command.envs(tools.variables(layout, agent)).envs(drivers.variables()).args(&options.filter);

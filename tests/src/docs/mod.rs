@@ -55,6 +55,24 @@ fn the_rust_guide_shows_code_that_is_built() {
     }
 }
 
+/// The workflow is a file, whose steps `tests/tests/drivers/migrations.rs` runs.
+#[test]
+fn the_guide_to_migrations_shows_the_workflow_that_is_run() {
+    let workflow = read("tests/drivers/node/migrations/.github/workflows/migrations.yml");
+    let shown = format!("```yaml\n{workflow}```\n");
+    assert!(read("docs/guides/migrations.md").contains(&shown), "copy the workflow into the page");
+}
+
+#[test]
+fn the_index_of_guides_names_each_page() {
+    let index = read("docs/guides/README.md");
+    for entry in path("docs/guides").read_dir().unwrap() {
+        let name = entry.unwrap().file_name().into_string().unwrap();
+        let named = name == "README.md" || index.contains(&format!("]({name})"));
+        assert!(named, "docs/guides/README.md does not send anybody to {name}");
+    }
+}
+
 #[test]
 fn the_signs_of_state_are_those_that_the_page_lists() {
     let page = read("docs/reset.md");

@@ -33,7 +33,7 @@ export interface BindOptions {
 
 /**
  * A database as drivers are told of one. The fields are those of a Hyperdrive binding, so that code for
- * that works with this in its place; two more are for drivers that take a socket. Hyperdrive's `ip` is
+ * that works with this in its place; three more are for drivers that take a socket. Hyperdrive's `ip` is
  * not among them: the platform gives virtual hosts a name alone.
  */
 export interface BoundDatabase {

@@ -9,10 +9,18 @@ const plain = (text) => text.split("\n").map((line) => line.trim()).filter(Boole
 const stories = readdirSync(new URL("./worker/", import.meta.url)).filter((name) => name.endsWith(".ts"))
   .map((name) => plain(read(`./worker/${name}`)));
 
-for (const [guide, least] of [["guides/typescript-drizzle.md", 4], ["guides/typescript-pg.md", 4], ["sockets.md", 1]]) {
-  test(`${guide} shows what is tested`, () => {
-    const blocks = [...read(`../../../docs/${guide}`).matchAll(/```ts\n(.*?)```/gs)].map(([, block]) => plain(block));
-    assert.ok(blocks.length >= least);
+/** The code of a page; of a difference, what is new. */
+function blocksOf(page) {
+  const blocks = [...page.matchAll(/^ *```(ts|diff)\n(.*?)```/gms)];
+  const added = (text) => text.split("\n").filter((line) => line.startsWith("+")).map((line) => line.slice(1)).join("\n");
+  return blocks.map(([, kind, text]) => plain(kind === "diff" ? added(text) : text));
+}
+
+const PAGES = ["from-hyperdrive", "from-neon", "typescript-drizzle", "typescript-pg"];
+for (const [page, least] of [...PAGES.map((page) => [`guides/${page}.md`, 4]), ["sockets.md", 1]]) {
+  test(`${page} shows what is tested`, () => {
+    const blocks = blocksOf(read(`../../../docs/${page}`));
+    assert.ok(blocks.length >= least && blocks.every((block) => block !== ""));
     for (const block of blocks) assert.ok(stories.some((story) => story.includes(block)), `not tested:\n${block}`);
   });
 }

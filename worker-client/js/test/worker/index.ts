@@ -3,6 +3,7 @@
 
 import * as core from "./core.js";
 import * as drizzle from "./drizzle.js";
+import * as guides from "./guides.js";
 import * as kysely from "./kysely.js";
 import * as pg from "./pg.js";
 import * as prisma from "./prisma.js";
@@ -11,7 +12,7 @@ import * as transactions from "./transactions.js";
 
 type Story = (context: ExecutionContext) => Promise<unknown>;
 
-const MODULES: Record<string, Record<string, Story>> = { core, drizzle, kysely, pg, prisma, sockets, transactions };
+const MODULES: Record<string, Record<string, Story>> = { core, drizzle, guides, kysely, pg, prisma, sockets, transactions };
 
 export default {
   async fetch(request: Request, _env: unknown, context: ExecutionContext): Promise<Response> {
