@@ -1,6 +1,6 @@
 import { spawn } from "node:child_process";
 import { randomBytes } from "node:crypto";
-import { copyFileSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { copyFileSync, existsSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
@@ -74,17 +74,24 @@ async function serve(directory: string, stop: AbortSignal, ready: (ports: Ports)
   stop.addEventListener("abort", () => child.kill("SIGKILL"));
   let forget: (() => void) | undefined;
   const ports: Record<string, number> = {};
-  createInterface({ input: child.stdio[3] as Readable }).on("line", (line) => {
-    const { event, socket, port } = JSON.parse(line) as { event?: string; socket?: string; port?: number };
-    if (event !== "listen") return;
-    ports[socket!] = port!;
-    if ("postgres" in ports && "door" in ports) forget ??= ready(ports);
-  });
   try {
-    return await new Promise((resolve, reject) => {
+    const code = await new Promise<number>((resolve, reject) => {
       child.once("error", reject);
       child.once("exit", (code, signal) => resolve(signal === null ? (code ?? 1) : 0));
+      createInterface({ input: child.stdio[3] as Readable }).on("line", (line) => {
+        const { event, socket, port } = JSON.parse(line) as { event?: string; socket?: string; port?: number };
+        if (event !== "listen") return;
+        ports[socket!] = port!;
+        try {
+          if ("postgres" in ports && "door" in ports) forget ??= ready(ports);
+        } catch (error) {
+          reject(error);
+          child.kill("SIGKILL");
+        }
+      });
     });
+    if (code !== 0 && forget === undefined) throw new Problem("workerd did not start: is the port taken? --port names another, 0 any");
+    return code;
   } finally {
     forget?.();
   }
@@ -96,8 +103,10 @@ function announce(project: string, running: Running): () => void {
   mkdirSync(dirname(file), { recursive: true });
   // Nothing in it is to be kept, nor to be shared.
   writeFileSync(join(dirname(file), ".gitignore"), "*\n");
-  rmSync(file, { force: true });
-  writeFileSync(file, JSON.stringify(running), { mode: 0o600 });
+  // Whoever reads it finds all of it or nothing.
+  const whole = `${file}.${running.pid}`;
+  writeFileSync(whole, JSON.stringify(running), { mode: 0o600 });
+  renameSync(whole, file);
   return () => {
     // Another run may have taken its place.
     const text = existsSync(file) ? readFileSync(file, "utf8") : "";
