@@ -7,7 +7,7 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use futures_util::lock::Mutex as AsyncMutex;
-use pierhead_client::{Database, Error, Mark, Row, Rows, ToParam, Transaction};
+use pierhead_client::{AsText, Database, Error, Mark, Row, Rows, ToParam, Transaction};
 use sea_orm::{
     DatabaseConnection, DbBackend, DbErr, ProxyDatabaseTrait, ProxyExecResult, ProxyRow,
     RuntimeErr, Statement, Value,
@@ -200,6 +200,8 @@ fn param(value: &Value) -> Result<Param, DbErr> {
         Value::Int(value) => Box::new(value),
         Value::BigInt(value) => Box::new(value),
         Value::Unsigned(value) => Box::new(value),
+        // What LIMIT and OFFSET are given as.
+        Value::BigUnsigned(value) => Box::new(value.map(AsText)),
         Value::Float(value) => Box::new(value),
         Value::Double(value) => Box::new(value),
         Value::String(value) => Box::new(value),

@@ -152,7 +152,7 @@ async fn round_trips(world: &World, table: &str, ms: u64) -> f64 {
         world.lease(&transfer(table), &[]).await;
         least = least.min(before.elapsed().as_secs_f64() * 1_000.0 / ms as f64);
     }
-    println!("BEGIN, three statements, COMMIT at {ms} ms: {least:.2} round trips");
+    eprintln!("BEGIN, three statements, COMMIT at {ms} ms: {least:.2} round trips");
     least
 }
 

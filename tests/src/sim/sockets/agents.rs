@@ -403,6 +403,7 @@ impl Agency {
     }
 
     /// What the world says of a stream, the agent hears of its connection.
+    #[expect(clippy::wildcard_enum_match_arm, reason = "the others are about no stream")]
     fn conn_input(&mut self, input: Input) -> Option<Input> {
         let detail = "as simulated".to_owned();
         let told = match input {
@@ -446,10 +447,9 @@ impl Agency {
         self.seen.push("link: cut");
         // What is under way is lost from some message on, in each direction.
         for up in [true, false] {
-            let keys = self.under_way.iter().filter(|(_, thing)| match thing {
-                Thing::Up(link, _) => up && *link == id,
-                Thing::Down(link, _) => !up && *link == id,
-                _ => false,
+            let keys = self.under_way.iter().filter(|(_, thing)| {
+                matches!(thing, Thing::Up(link, _) if up && *link == id)
+                    || matches!(thing, Thing::Down(link, _) if !up && *link == id)
             });
             let keys: Vec<(u64, u64)> = keys.map(|(key, _)| *key).collect();
             let kept = self.noise.size(0, keys.len());

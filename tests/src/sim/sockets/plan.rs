@@ -16,8 +16,11 @@ use crate::sim::script::{self, Script, Taste};
 use crate::sim::server::auth::Method;
 use crate::sim::server::database::Database;
 
+/// Draws a schedule from a seed.
+type Draw = fn(u64) -> Plan;
+
 /// The worlds that are made of such schedules, and how each draws them.
-const WORLDS: [(&str, fn(u64) -> Plan); 4] = [
+const WORLDS: [(&str, Draw); 4] = [
     ("sockets", Plan::of),
     ("crowd", Plan::crowd),
     ("medley", Plan::medley),
