@@ -46,8 +46,8 @@ impl Project {
         let log = File::create(self.log()).unwrap();
         command.stdout(log.try_clone().unwrap()).stderr(log);
         let dev = self.dev.insert(Guarded::spawn(&mut command, None).unwrap());
-        let patience = PATIENCE * 4;
-        let deadline = Instant::now() + patience;
+        // `initdb` writes a thousand files, which a busy disk may take minutes for.
+        let deadline = Instant::now() + PATIENCE * 20;
         while !self.directory.path().join(".pierhead/dev.json").exists() {
             let ended = dev.ended().unwrap();
             assert!(ended.is_none() && Instant::now() < deadline, "{ended:?}: {}", self.said());
