@@ -20,7 +20,7 @@ pub enum Bug {
     CompletedOnLoss,
     /// A session whose client left in the middle of a request is parked.
     ParkHalfSent,
-    /// Statements of an earlier life are not purged after an adoption.
+    /// What an earlier life left on a session is not purged after an adoption.
     StaleStatement,
     /// Streams are opened before the agent knows what becomes of those it offered.
     OpenBeforeSettled,

@@ -25,6 +25,8 @@ mod crash;
 mod crowd;
 #[path = "live/deadline.rs"]
 mod deadline;
+#[path = "live/development.rs"]
+mod development;
 #[path = "live/direct.rs"]
 mod direct;
 #[path = "live/direct_stream.rs"]

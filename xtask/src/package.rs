@@ -42,6 +42,10 @@ pub(crate) fn build(layout: &Layout, tools: &Tools) -> Result<()> {
 
 /// Compiles the package, and adds the built coordinator and the program to `dist/`: all that is published.
 pub(crate) fn assemble(layout: &Layout, tools: &Tools) -> Result<()> {
+    let wasm = workers::coordinator_build(layout).join("index_bg.wasm");
+    if !wasm.exists() {
+        bail!("{} is missing: run `cargo xtask build` first", wasm.display());
+    }
     build(layout, tools)?;
     let directory = directory(layout);
     let coordinator = directory.join("dist/coordinator");
@@ -53,8 +57,9 @@ pub(crate) fn assemble(layout: &Layout, tools: &Tools) -> Result<()> {
         &coordinator.join("index.js"),
         workers::Platform::Worker,
     )?;
-    fs::copy(directory.join("coordinator/index.d.ts"), coordinator.join("index.d.ts"))?;
-    let wasm = workers::coordinator_build(layout).join("index_bg.wasm");
+    for (from, to) in [("index.d.ts", "index.d.ts"), ("dev.mjs", "dev.js")] {
+        fs::copy(directory.join("coordinator").join(from), coordinator.join(to))?;
+    }
     fs::copy(&wasm, coordinator.join("index_bg.wasm"))
         .with_context(|| format!("cannot copy {}", wasm.display()))?;
     let mut program = Command::new(tools.esbuild());
@@ -88,6 +93,23 @@ pub(crate) fn pack(layout: &Layout, tools: &Tools) -> Result<PathBuf> {
     Ok(target.join(format!("pierhead-{}.tgz", version(&directory)?)))
 }
 
+/// Bundles the stories of the live tests for Node, as a framework's server would be.
+pub(crate) fn bundle_for_node(layout: &Layout, tools: &Tools, module: &Path) -> Result<()> {
+    let mut command = Command::new(tools.esbuild());
+    command
+        .current_dir(directory(layout))
+        .args(["test/node/index.ts", "--bundle", "--platform=node", "--format=esm"])
+        .args(["--target=node20", "--log-level=warning"])
+        // Node has no such module: the stories find nothing bound.
+        .arg("--alias:cloudflare:workers=./test/node/unbound.ts")
+        .arg(
+            "--banner:js=import { createRequire } from \"node:module\"; \
+             const require = createRequire(import.meta.url);",
+        )
+        .arg(format!("--outfile={}", module.display()));
+    process::with_progress(&mut command, "esbuild of the stories for Node", BUILD_LIMIT)
+}
+
 /// The version in the package's manifest.
 fn version(directory: &Path) -> Result<String> {
     let manifest = fs::read_to_string(directory.join("package.json"))?;
@@ -96,13 +118,15 @@ fn version(directory: &Path) -> Result<String> {
     Ok(version.context("package.json has no version")?.to_owned())
 }
 
-/// Runs the package's unit tests, and checks the types of the Worker that the live tests run.
+/// Runs the package's unit tests, and checks the types of the programs that the live tests run.
 pub(crate) fn test(layout: &Layout, tools: &Tools) -> Result<()> {
     build(layout, tools)?;
     let directory = directory(layout);
-    let mut check = Command::new(tools.node());
-    check.current_dir(&directory).args(["node_modules/typescript/bin/tsc", "-p", "test/worker"]);
-    process::with_progress(&mut check, "tsc of the TypeScript test Worker", BUILD_LIMIT)?;
+    for project in ["test/worker", "test/node"] {
+        let mut check = Command::new(tools.node());
+        check.current_dir(&directory).args(["node_modules/typescript/bin/tsc", "-p", project]);
+        process::with_progress(&mut check, &format!("tsc of {project}"), BUILD_LIMIT)?;
+    }
     let mut tests: Vec<PathBuf> = directory
         .join("test")
         .read_dir()?

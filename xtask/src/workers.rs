@@ -50,7 +50,8 @@ enum Source {
     Crate(&'static str),
     /// A plain JavaScript Worker that uses npm packages.
     Script(&'static str),
-    /// A TypeScript Worker on the npm package `pierhead`, which is built first.
+    /// A TypeScript Worker on the npm package `pierhead`, which is built first, and has the built
+    /// coordinator in it. The same for Node is `node.mjs` beside it.
     OnPackage(&'static str),
 }
 
@@ -133,9 +134,11 @@ fn build(layout: &Layout, tools: &Tools, profile: Profile, workers: &[Worker]) -
                 "bundled"
             }
             Source::OnPackage(entry) => {
-                package::build(layout, tools)?;
+                package::assemble(layout, tools)?;
                 let entry = layout.root.join(entry);
-                bundle(layout, tools, &entry, &module(layout, worker.name), Platform::Node)?;
+                let module = module(layout, worker.name);
+                bundle(layout, tools, &entry, &module, Platform::Node)?;
+                package::bundle_for_node(layout, tools, &module.with_file_name("node.mjs"))?;
                 "bundled"
             }
         };

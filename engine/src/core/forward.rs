@@ -133,7 +133,7 @@ pub(super) fn make_ready(
     out: &mut Outgoing,
 ) -> bool {
     if std::mem::take(&mut session.purge) && !skip_purge() {
-        out.add(&super::reset::deallocate_all());
+        out.add(&super::reset::discard_all());
         talk.replies.sent(Expect::Query, Note::Ours);
         session.statements.clear();
     }

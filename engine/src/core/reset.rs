@@ -21,11 +21,6 @@ pub(super) fn discard_all() -> Bytes {
     query("DISCARD ALL")
 }
 
-/// The command that ends what an earlier life of the coordinator has prepared.
-pub(super) fn deallocate_all() -> Bytes {
-    query("DEALLOCATE ALL")
-}
-
 fn query(sql: &'static str) -> Bytes {
     let mut out = BytesMut::new();
     // Fails only for texts that contain a zero byte.

@@ -293,8 +293,8 @@ pub(crate) struct Session {
     pub(crate) park_at: Instant,
     /// It was parked, and nothing was heard of it since: it may have ended meanwhile.
     pub(crate) rested: bool,
-    /// An earlier life of the coordinator may have left statements: they are purged ahead of the
-    /// next request.
+    /// An earlier life of the coordinator may have left statements, and settings that it would have
+    /// replaced: all is cleared ahead of the next request.
     pub(crate) purge: bool,
     pub(crate) parameters: BTreeMap<String, String>,
     pub(crate) cancel_key: Option<CancelKey>,

@@ -101,7 +101,8 @@ fn after_hibernation_the_first_request_rides_with_the_adoption() {
     let (Frame::Wake(wake), Frame::Adopt(adopt)) = (&heard[0], &heard[1]) else { unreachable!() };
     assert_eq!((adopt.counters, adopt.describe), (offered.counters, true));
     let sent = data(&heard, offered.stream);
-    assert!(sent.starts_with(b"Q\0\0\0\x13DEALLOCATE ALL\0Q"), "{}", sent.escape_ascii());
+    // What an earlier life prepared and set there, for a socket's client, this one does not know.
+    assert!(sent.starts_with(b"Q\0\0\0\x10DISCARD ALL\0Q"), "{}", sent.escape_ascii());
     assert!(sent.ends_with(b"select 'x'\0"));
     let describe = Describe {
         stream: offered.stream,

@@ -17,7 +17,7 @@ pub(crate) const GREETING: &[u8] = b"R\0\0\0\x08\0\0\0\0S\0\0\0\x18server_versio
 pub(crate) const ROW: &[u8] =
     b"T\0\0\0\x06\0\0D\0\0\0\x0b\0\x01\0\0\0\x01xC\0\0\0\x0dSELECT 1\0Z\0\0\0\x05I";
 pub(crate) const RESET: &[u8] = b"C\0\0\0\x10DISCARD ALL\0Z\0\0\0\x05I";
-pub(crate) const PURGED: &[u8] = b"C\0\0\0\x13DEALLOCATE ALL\0Z\0\0\0\x05I";
+pub(crate) const PURGED: &[u8] = b"C\0\0\0\x10DISCARD ALL\0Z\0\0\0\x05I";
 
 /// The agent's windows.
 pub(crate) const STREAM_CREDIT: u32 = 65_536;

@@ -36,6 +36,10 @@ impl Installation {
         Ok(Self { bin, user })
     }
 
+    pub(super) fn bin(&self) -> &Path {
+        &self.bin
+    }
+
     pub(super) fn binary(&self, name: &str) -> PathBuf {
         self.bin.join(name)
     }

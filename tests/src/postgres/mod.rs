@@ -107,6 +107,11 @@ impl Postgres {
         Ok(postgres)
     }
 
+    /// The directory of its programs, where the server's user can run them, for as long as it runs.
+    pub fn bin(&self) -> &Path {
+        self.installation.bin()
+    }
+
     /// Where it listens.
     pub fn addr(&self) -> SocketAddr {
         self.addr

@@ -86,6 +86,15 @@ fn what_asks_for_pg_over_calls() {
 }
 
 #[test]
+fn prismas_adapter_over_calls() {
+    live(async {
+        let world = world().await;
+        tell(&world, "prisma", &["queries", "transactions"]).await;
+        world.until_status("let go of all leases", |status| status["leases"] == 0).await;
+    });
+}
+
+#[test]
 fn unmodified_drivers_by_sockets() {
     live(async {
         let stories = [

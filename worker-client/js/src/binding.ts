@@ -39,18 +39,27 @@ export interface Placement {
 /** Gives the coordinator's stub. One lives no longer than an invocation, so each call takes a new one. */
 export type Open = () => Coordinator;
 
+/** What stands in where there is no binding. */
+let substitute: ((name: string) => Open) | undefined;
+
+/** Lets something stand in where there is no binding: see `node.ts`. */
+export function standIn(instead: (name: string) => Open): void {
+  substitute = instead;
+}
+
 export function opener(binding: Binding | undefined, name: string, placement: Placement): Open {
-  if (binding === undefined || binding === null) {
-    throw configError(
-      `there is no binding for the database "${name}": connect() was given ${binding}`,
-      'add [[durable_objects.bindings]] with name = "PIERHEAD" and class_name = "Pierhead" to ' +
-        "wrangler.toml, or run `npx pierhead init`",
-    );
-  }
   if (!/^[a-z][a-z0-9_]{0,31}$/.test(name)) {
     throw configError(
       `"${name}" is no database name`,
       "it is the part behind PIERHEAD_DB_ in lower case: a letter, then up to 31 letters, digits or _",
+    );
+  }
+  if (binding === undefined || binding === null) {
+    if (substitute !== undefined) return substitute(name);
+    throw configError(
+      `there is no binding for the database "${name}": connect() was given ${binding}`,
+      'add [[durable_objects.bindings]] with name = "PIERHEAD" and class_name = "Pierhead" to ' +
+        "wrangler.toml, or run `npx pierhead init`",
     );
   }
   if (isNamespace(binding)) {

@@ -194,6 +194,8 @@ export function tooLarge(limit: number): PierheadError {
 
 /** What the platform threw instead of an answer. */
 export function platformError(thrown: unknown): PierheadError {
+  // What stands in for the platform may know more.
+  if (thrown instanceof PierheadError) return thrown;
   const { message, overloaded, retryable } = (thrown ?? {}) as Record<string, unknown>;
   const text = typeof message === "string" ? message : String(thrown);
   if (overloaded === true) {

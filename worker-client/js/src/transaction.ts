@@ -167,9 +167,9 @@ export class Transaction extends Queryable implements AsyncDisposable {
     values?: readonly unknown[],
     options: CallOptions = {},
   ): AsyncGenerator<Row, void, void> {
-    const turn = Promise.withResolvers<void>();
+    let leave!: () => void;
     const before = this.#queue;
-    this.#queue = turn.promise;
+    this.#queue = new Promise<void>((resolve) => (leave = resolve));
     await before;
     let ended = false;
     try {
@@ -183,7 +183,7 @@ export class Transaction extends Queryable implements AsyncDisposable {
     } finally {
       // What is aborted in the middle takes its session along.
       if (!ended && this.#over === undefined) this.#end("lost");
-      turn.resolve();
+      leave();
     }
   }
 

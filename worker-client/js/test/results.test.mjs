@@ -5,38 +5,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 
 import { connect, DatabaseError, PierheadError } from "../dist/index.js";
-
-const ascii = (text) => Buffer.from(text, "latin1");
-const message = (letter, body = "") => {
-  const length = Buffer.alloc(4);
-  length.writeUInt32BE(4 + body.length);
-  return Buffer.concat([ascii(letter), length, ascii(body)]);
-};
-const u16 = (n) => String.fromCharCode(n >> 8, n & 255);
-const u32 = (n) => u16(n >>> 16) + u16(n & 0xffff);
-const columns = (...list) =>
-  message("T", u16(list.length) + list.map(([name, oid]) =>
-    `${name}\0${u32(0)}${u16(0)}${u32(oid)}${u16(8)}${u32(0)}${u16(0)}`).join(""));
-const row = (...values) =>
-  message("D", u16(values.length) + values.map((v) => (v === null ? u32(0xffffffff) : u32(v.length) + v)).join(""));
-const [PARSED, BOUND, NO_DATA] = ["1", "2", "n"].map((letter) => message(letter));
-const done = (tag) => message("C", `${tag}\0`);
-const ready = (status) => message("Z", status);
-const failed = (fields) => message("E", `${Object.entries(fields).map(([k, v]) => `${k}${v}\0`).join("")}\0`);
-
-function outcome({ status = 0, code = "00000", blame = 0, retry = 0, after = 0, text = "", hint = "" } = {}) {
-  return ascii(
-    String.fromCharCode(status) + code + String.fromCharCode(blame, retry) + u32(after) + u32(0) + u32(0) +
-      u16(text.length) + text + u16(hint.length) + hint,
-  );
-}
-
-function answer(messages, end) {
-  const data = Buffer.concat(messages);
-  const last = outcome(end);
-  const whole = [ascii(`\x01D${u32(data.length)}`), data, ascii(`O${u32(last.length)}`), last];
-  return new Uint8Array(Buffer.concat(whole));
-}
+import { BOUND, NO_DATA, PARSED, answer, columns, done, failed, message, ready, row, u32 } from "./answers.mjs";
 
 /** A database whose coordinator gives these answers, one after the other. */
 function database(answers, options) {

@@ -66,6 +66,8 @@ pub(super) struct Driver {
     pub(super) busy: Option<u64>,
     /// Since when it has waited for its next ready point.
     pub(super) asked: Option<u64>,
+    /// When its socket was opened.
+    pub(super) opened: u64,
     /// When the engine last heard from it.
     pub(super) heard: u64,
     /// Pierhead has refused it something.
@@ -100,6 +102,7 @@ impl Driver {
             cancelled: false,
             busy: None,
             asked: None,
+            opened: 0,
             heard: 0,
             refused: false,
             untouched: false,
@@ -123,6 +126,7 @@ impl World {
         let driver = &mut self.drivers[index];
         driver.id = id;
         driver.life = Life::Open;
+        driver.opened = self.now;
         driver.heard = self.now;
         let client = &self.plan.clients[driver.plan];
         let Kind::Socket { mode, .. } = client.kind else { return };

@@ -71,7 +71,9 @@ impl World {
         let after = |limit: u64| limit > 0 && silent + clock >= limit;
         let reason = match code {
             "25P03" => after(settings.idle_in_transaction_timeout.0) && fatal,
-            "57P05" if !driver.model.greeted => after(START_UP_TIMEOUT) && fatal,
+            "57P05" if !driver.model.greeted => {
+                self.now.saturating_sub(driver.opened) + clock >= START_UP_TIMEOUT && fatal
+            }
             "57P05" => after(settings.client_idle_timeout.0) && fatal,
             "08P01" => driver.model.malformed || !driver.model.greeted || self.trouble,
             // Somebody may hold a session for as long as a request may take.

@@ -11,7 +11,7 @@ use super::conn::Owner;
 use super::link::{End, Link};
 
 /// What must ride ahead of the first request after an adoption.
-const PURGE: &[u8] = b"Q\0\0\0\x13DEALLOCATE ALL\0";
+const PURGE: &[u8] = b"Q\0\0\0\x10DISCARD ALL\0";
 
 /// How long an answer to `wake` may be missing before the link is cut, and a late timer.
 const HERE_MAX: u64 = 2_000 + 50;

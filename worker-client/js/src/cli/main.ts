@@ -13,8 +13,10 @@ const HELP = `pierhead <command>
          writes the binding, the migration and the export of the coordinator into this Worker's
          project, comments kept; says which secrets to set
   check  looks for mistakes in this Worker's configuration
-  dev --database postgres://user:password@host:5432/database [--port 6432] [--session-port 6433]
-         runs the coordinator in workerd and lets psql and drivers in at a local port;
+  dev [--database postgres://user:password@host:5432/database] [--port 6432] [--session-port 6433]
+         runs the coordinator in workerd, for programs of this directory in Node (Vite, Next,
+         Vitest: connect() finds it), and for psql and drivers at a local port; without a
+         database, with an empty PostgreSQL that is gone at the end.
          PIERHEAD_DATABASE in place of --database keeps the password out of the process list
 `;
 
