@@ -47,7 +47,7 @@ fn sqlalchemys_dialect_suite() {
         let mut told = None;
         for target in [Target::Direct, Target::Native] {
             let place = Place::make(target, Mode::Session, 20).await;
-            let mut schema = program::command(installed("PIERHEAD_PG_BIN").join("psql"), &place);
+            let mut schema = program::command(installed("PIERHEAD_PSQL"), &place);
             schema.args([
                 "-X",
                 "-q",

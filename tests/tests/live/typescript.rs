@@ -113,15 +113,6 @@ fn unmodified_drivers_by_sockets() {
 }
 
 /// Prisma's adapter, as Prisma's client calls it: the client itself needs an engine that is a download.
-#[test]
-fn prismas_adapter_over_calls() {
-    live(async {
-        let world = world().await;
-        tell(&world, "prisma", &["queries", "transactions"]).await;
-        world.until_status("let go of all leases", |status| status["leases"] == 0).await;
-    });
-}
-
 /// The code of `docs/guides/`, which is these stories' own.
 #[test]
 fn the_workers_of_the_guides() {

@@ -74,8 +74,6 @@ pub struct Seen {
     pub refused_full: u64,
     /// `discard all` that took effect.
     pub discards: u64,
-    /// `deallocate all`.
-    pub purges: u64,
     /// Messages that no client of ours may send.
     pub garbage: u64,
     /// `rollback` outside of a client's statements cannot be told apart; all of them.

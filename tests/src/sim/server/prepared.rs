@@ -24,7 +24,6 @@ impl Session {
     ) -> Outcome {
         match command {
             Command::Deallocate(None) => {
-                db.seen.purges += 1;
                 self.statements.retain(|name, _| name.is_empty());
                 done("DEALLOCATE ALL")
             }

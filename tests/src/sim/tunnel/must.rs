@@ -73,7 +73,7 @@ pub const MUST_HAPPEN: [&str; 75] = [
     "outcome: rolled back",
     "outcome: unknown",
     "park: other counters",
-    "server: purge",
+    "server: discard",
     "server: refused (53300)",
     "session: outlived an object",
     "session: outlived sleep",

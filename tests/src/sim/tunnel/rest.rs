@@ -214,7 +214,6 @@ impl World {
     fn cover_end(&mut self) {
         let seen = self.db.seen;
         self.coverage.add_many("server: login", seen.logins);
-        self.coverage.add_many("server: purge", seen.purges);
         self.coverage.add_many("server: refused (53300)", seen.refused_full);
         self.coverage.add_many("server: discard", seen.discards);
         let links = self.links.len() as u64;
