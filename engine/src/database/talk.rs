@@ -142,8 +142,8 @@ pub(crate) struct Talk {
     pub(crate) may_commit: bool,
     /// Nothing may be sent until the settings were taken: they may be refused.
     pub(crate) trying: bool,
-    /// SQL that lets go of prepared statements is on its way: what a name means behind it is known
-    /// when it is answered.
+    /// SQL that lets go of prepared statements is on its way, or something that fails for certain:
+    /// what a name means behind it is known when it is answered.
     pub(crate) forgets: bool,
     /// Why they were refused.
     pub(crate) not_set: Option<Message>,

@@ -271,6 +271,10 @@ impl Translator<'_> {
         };
         if let Some(refused) = (self.refuse)(&facts) {
             self.let_go(id);
+            if parse.name.is_empty() {
+                // A Parse ends the unnamed statement also where it fails.
+                self.speaker.set_unnamed(Unnamed::None, &mut self.library.interned);
+            }
             return self.fail(&refused);
         }
         if !parse.name.is_empty() {
@@ -560,6 +564,8 @@ impl Translator<'_> {
         self.out.add(&bytes);
         self.talk.unnamed_here = false;
         self.talk.unnamed_used = true;
+        // What is parsed behind it, the server skips.
+        self.talk.forgets = true;
         for expect in [Expect::Parse, Expect::Bind, Expect::Execute] {
             self.talk.sent(expect, Note::Ours);
         }

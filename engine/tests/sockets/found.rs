@@ -1,7 +1,7 @@
 //! Stories that the simulation told first.
 
 use bytes::BytesMut;
-use pierhead_engine::{Input, Mode, Way};
+use pierhead_engine::{Input, Mode, StatePolicy, Way};
 use postgres_protocol::message::frontend;
 
 use crate::story::{GREETING, Say, Story, complete, contains, error, kinds, message, ready};
@@ -247,6 +247,24 @@ fn times_and_statements_are_counted_without_their_constants() {
     let [one] = accounts[..] else { unreachable!("{accounts:?}") };
     assert_eq!((one.text(), one.calls(), one.total()), ("select ?", 2, 40));
     assert_eq!(story.engine.total_times().query.count(), 2);
+}
+
+#[test]
+fn behind_a_refused_statement_an_older_one_does_not_run_again() {
+    let mut story = Story::with(|s| s.state = StatePolicy::Reject);
+    let (a, stream) = story.begins();
+    let (parsed, bound) = (message(b'1', b""), message(b'2', b""));
+    story.tells(a, &Say::default().parse("", "insert 1").bind("").execute().sync());
+    let done = [parsed.clone(), bound.clone(), complete("INSERT 0 1"), ready('I')];
+    story.says(stream, &done.concat());
+    story.sent(stream);
+    story.tells(a, &Say::default().parse("", "listen c").bind("").execute().sync());
+    story.tells(a, &Say::default().bind("").execute().sync());
+    assert!(contains(&story.sent(stream), "RAISE"));
+    let closed = message(b'3', b"");
+    story.says(stream, &[closed, parsed, bound, error("0A000", ""), ready('I')].concat());
+    let sent = story.sent(stream);
+    assert!(contains(&sent, "26000") && !contains(&sent, "insert"), "{}", sent.escape_ascii());
 }
 
 /// What asyncpg's pool says about every connection that comes back to it.

@@ -348,11 +348,16 @@ impl World {
                 self.drivers[index].asked = Some(self.now);
                 self.coverage.add("socket: ready");
             }
-            Seen::Failed(code) => self.coverage.add(match code.as_str() {
-                "0A000" if self.drivers[index].model.rejects => "socket: state refused",
-                "0A000" => "socket: plan broken",
-                _ => "socket: may not pin",
-            }),
+            Seen::Failed(code) => {
+                let rejects = self.drivers[index].model.rejects;
+                // Whether a refused Parse was heard, and so ended the unnamed statement, is not known.
+                self.drivers[index].refused |= rejects || code != "0A000";
+                self.coverage.add(match code.as_str() {
+                    "0A000" if rejects => "socket: state refused",
+                    "0A000" => "socket: plan broken",
+                    _ => "socket: may not pin",
+                });
+            }
             Seen::Cancelled => {
                 self.coverage.add("socket: cancelled");
                 let driver = &mut self.drivers[index];
