@@ -1,7 +1,5 @@
 //! One client that speaks the protocol: its end of the socket, and what it is told there.
 
-use std::collections::BTreeSet;
-
 use bytes::{Bytes, BytesMut};
 use pierhead_engine::ids::ClientId;
 use pierhead_engine::io::{Input, Terms};
@@ -74,8 +72,8 @@ pub(super) struct Driver {
     pub(super) refused: bool,
     /// Its last segment was never executed: the connection ended before.
     pub(super) untouched: bool,
-    /// What it was notified of.
-    pub(super) notified: BTreeSet<String>,
+    /// How often it was notified.
+    pub(super) notified: u64,
 }
 
 impl Driver {
@@ -106,7 +104,7 @@ impl Driver {
             heard: 0,
             refused: false,
             untouched: false,
-            notified: BTreeSet::new(),
+            notified: 0,
         }
     }
 }
@@ -342,7 +340,7 @@ impl World {
     fn saw(&mut self, index: usize, seen: Seen) {
         match seen {
             Seen::Own => {}
-            Seen::Notified(channel, payload) => self.notified(index, &channel, payload),
+            Seen::Notified(channel) => self.notified(index, &channel),
             Seen::Ready => {
                 // The time of the next segment begins.
                 self.drivers[index].asked = Some(self.now);

@@ -80,8 +80,8 @@ pub(super) fn describe(message: &Message<'_>) -> String {
 /// A notification: a server's own, or of some client's.
 pub(super) fn notification(message: &Message<'_>) -> Seen {
     let mut body = message.body.get(4..).unwrap_or_default();
-    let (channel, payload) = (take_cstr(&mut body), take_cstr(&mut body));
-    if channel == "channel" { Seen::Own } else { Seen::Notified(channel, payload) }
+    let channel = take_cstr(&mut body);
+    if channel == "channel" { Seen::Own } else { Seen::Notified(channel) }
 }
 
 /// Whether something is told to be done that changes a session beyond its transaction.

@@ -37,8 +37,8 @@ pub(super) enum Seen {
     Cancelled,
     /// A statement fails, with this code, because of others.
     Failed(String),
-    /// It is notified, on this channel and with this payload.
-    Notified(String, String),
+    /// It is notified, on this channel.
+    Notified(String),
 }
 
 /// Something that the private backend met.
