@@ -288,9 +288,9 @@ fn what_was_lost(
             Lost::Request { client, retry: true, rested, detail, kept: Bytes::new() }
         }
         Work::Talking(talk) => {
-            // A socket's messages are known only as long as they are kept.
-            let retry =
-                nothing_reached_the_database(talk, accepted) && (talk.kept.is_on() || !socket);
+            // A socket's messages are known only as long as they are kept, or not sent at all.
+            let known = !socket || talk.kept.is_on() || talk.replies.are_ours();
+            let retry = nothing_reached_the_database(talk, accepted) && known;
             let detail = talk.fatal.clone().unwrap_or_else(|| detail.to_owned());
             let kept = talk.kept.messages();
             Lost::Request { client, retry, rested, detail, kept }

@@ -250,6 +250,24 @@ fn times_and_statements_are_counted_without_their_constants() {
 }
 
 #[test]
+fn a_session_that_ends_before_its_clients_settings_reach_it_costs_no_error() {
+    let mut story = Story::with(|_| {});
+    let (_, stream) = story.begins();
+    let b = story.starts_with(Mode::Session, &[("application_name", "migrate")]);
+    story.hears(b);
+    story.queries(b, "create table t ()");
+    assert!(!contains(&story.sent(stream), "create"), "the settings may be refused");
+    story.loses(stream, 0);
+    let stream = *story.opened.last().unwrap();
+    story.happens(Input::StreamOpened { stream });
+    story.says(stream, GREETING);
+    assert!(contains(&story.sent(stream), "migrate"));
+    story.completes(stream, "SET", 'I');
+    assert!(contains(&story.sent(stream), "create table"));
+    assert_eq!(kinds(&story.hears(b)), "");
+}
+
+#[test]
 fn behind_a_refused_statement_an_older_one_does_not_run_again() {
     let mut story = Story::with(|s| s.state = StatePolicy::Reject);
     let (a, stream) = story.begins();
