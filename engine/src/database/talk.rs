@@ -1,5 +1,7 @@
 //! The conversation of one lease with its session: what was sent, what must come, what it means.
 
+mod spare;
+
 use std::collections::VecDeque;
 use std::sync::Arc;
 
@@ -11,12 +13,13 @@ use pierhead_wire::pg::tag::backend as tag;
 use postgres_protocol::IsNull;
 use postgres_protocol::message::frontend;
 
+pub(crate) use self::spare::SpareTalks;
 use crate::database::effects::Effects;
 use crate::database::kept::{Kept, is_broken_plan};
 use crate::database::outgoing::Outgoing;
 use crate::database::replies::{Accepted, Expect, Made, Note, Replies, Reply};
 use crate::database::transaction::Transaction;
-use crate::limits::{PORTALS_MAX, SPARE_ENTRIES_MAX, SPARE_TALKS_MAX};
+use crate::limits::PORTALS_MAX;
 use crate::sql::{Deallocate, Facts};
 use crate::state::Followed;
 use crate::statements::StatementId;
@@ -55,31 +58,6 @@ pub(crate) struct Sample {
     pub(crate) fingerprint: u64,
     /// Its text.
     pub(crate) sql: Bytes,
-}
-
-/// Conversations that are over, whose memory serves the next ones: most are short and alike.
-#[derive(Debug, Default)]
-#[expect(
-    clippy::vec_box,
-    reason = "sessions hold them boxed, and so they move from one to another"
-)]
-pub(crate) struct SpareTalks(Vec<Box<Talk>>);
-
-impl SpareTalks {
-    /// A conversation that begins at this position of the stream's bytes.
-    pub(crate) fn begin(&mut self, sent_from: u64) -> Box<Talk> {
-        let mut talk = self.0.pop().unwrap_or_default();
-        talk.sent_from = sent_from;
-        talk
-    }
-
-    /// Takes one that is over.
-    pub(crate) fn put(&mut self, mut talk: Box<Talk>) {
-        if self.0.len() < SPARE_TALKS_MAX {
-            talk.empty();
-            self.0.push(talk);
-        }
-    }
 }
 
 /// Statements that SQL has let go of.
@@ -183,94 +161,6 @@ impl Talk {
     #[cfg(test)]
     pub(crate) fn from(sent_from: u64) -> Self {
         Self { sent_from, ..Self::default() }
-    }
-
-    /// What is left of a conversation that is over: nothing but memory. Every field is named, so that
-    /// none is forgotten.
-    fn empty(&mut self) {
-        let Self {
-            replies,
-            sent_from,
-            answered,
-            transaction,
-            unsynced,
-            mid_message,
-            reset_sent,
-            must_reset,
-            effects,
-            samples,
-            sample,
-            segment_failed,
-            error,
-            fatal,
-            committed,
-            segments,
-            kept,
-            broken,
-            may_commit,
-            trying,
-            forgets,
-            not_set,
-            made,
-            restore,
-            begins,
-            has_history,
-            forgiving,
-            cured,
-            voided,
-            swallowing,
-            unnamed_here,
-            unnamed_used,
-            parsing,
-            dropped,
-            plain,
-            portals,
-        } = self;
-        replies.empty();
-        kept.stop();
-        effects.empty();
-        samples.clear();
-        parsing.clear();
-        made.clear();
-        dropped.clear();
-        plain.clear();
-        portals.clear();
-        let room = [samples.capacity(), parsing.capacity(), made.capacity()];
-        let more = [dropped.capacity(), plain.capacity(), portals.capacity()];
-        if room.iter().chain(&more).any(|&entries| entries > SPARE_ENTRIES_MAX) {
-            (*samples, *parsing, *made) = Default::default();
-            (*dropped, *plain, *portals) = Default::default();
-        }
-        for flag in [
-            answered,
-            unsynced,
-            mid_message,
-            reset_sent,
-            must_reset,
-            segment_failed,
-            committed,
-            may_commit,
-            trying,
-            forgets,
-            begins,
-            has_history,
-            forgiving,
-            cured,
-            voided,
-            swallowing,
-            unnamed_here,
-            unnamed_used,
-        ] {
-            *flag = false;
-        }
-        (*sent_from, *segments) = (0, 0);
-        *transaction = Transaction::None;
-        *sample = None;
-        *error = None;
-        *fatal = None;
-        *broken = None;
-        *not_set = None;
-        *restore = None;
     }
 
     /// True if nothing is on the way, in either direction.
