@@ -1,6 +1,8 @@
 //! What all worlds stand on: alarms as a shell sets them, what a first packet says a stream is for,
 //! whose bytes are in a text, and how a trace shows bytes.
 
+use std::collections::VecDeque;
+
 use pierhead_engine::time::{Deadline, Timeouts};
 
 use super::rng::Rng;
@@ -49,6 +51,35 @@ impl Alarms {
     pub(super) fn next(&self, housekeeping: bool) -> Option<u64> {
         let count = if housekeeping { 2 } else { 1 };
         self.0.iter().take(count).flatten().map(|alarm| alarm.rings).min()
+    }
+}
+
+/// The last lines of a story, kept only where somebody wants to read it.
+#[derive(Debug)]
+pub(super) struct Trace(Option<VecDeque<String>>, usize);
+
+impl Trace {
+    /// Keeps so many lines, if any are wanted.
+    pub(super) fn new(wanted: bool, length: usize) -> Self {
+        Self(wanted.then(VecDeque::new), length)
+    }
+
+    /// Whether lines are kept: otherwise none need be written.
+    pub(super) fn is_wanted(&self) -> bool {
+        self.0.is_some()
+    }
+
+    /// Remembers a line of this moment.
+    pub(super) fn push(&mut self, now: u64, line: &str) {
+        let Some(lines) = &mut self.0 else { return };
+        if lines.len() >= self.1 {
+            lines.pop_front();
+        }
+        lines.push_back(format!("{now:>8}  {line}"));
+    }
+
+    pub(super) fn into_lines(self) -> Vec<String> {
+        self.0.unwrap_or_default().into()
     }
 }
 

@@ -30,7 +30,7 @@ pub mod shrink;
 mod steps;
 mod stream;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 
 use pierhead_engine::Engine;
 use pierhead_engine::ids::ClientId;
@@ -54,7 +54,7 @@ use self::plan::{Kind, Plan};
 use self::stream::Stream;
 use super::Violation;
 use super::coverage::Coverage;
-use super::ground::{Alarms, Road};
+use super::ground::{Alarms, Road, Trace};
 use super::kinds::input_kind;
 use super::rng::Rng;
 use super::server::database::Database;
@@ -94,7 +94,7 @@ struct World {
     trouble: bool,
     road: Road,
     violation: Option<Violation>,
-    trace: Option<VecDeque<String>>,
+    trace: Trace,
     coverage: Coverage,
     /// Who is served when, in a crowd.
     fair: Option<Fair>,
@@ -198,7 +198,7 @@ impl World {
             trouble: plan.database.max_connections < plan.settings.pool_size,
             road: Road::Open,
             violation: None,
-            trace: traced.then(VecDeque::new),
+            trace: Trace::new(traced, TRACE_LENGTH),
             coverage: Coverage::default(),
             fair: plan
                 .counted
@@ -220,7 +220,7 @@ impl World {
         self.coverage.add_many("events", self.steps);
         match self.violation {
             Some(mut violation) => {
-                violation.trace = self.trace.unwrap_or_default().into();
+                violation.trace = self.trace.into_lines();
                 Err(Box::new(violation))
             }
             None => Ok(self.coverage),
@@ -299,15 +299,9 @@ impl World {
 
     /// Remembers a line of the story.
     fn note(&mut self, line: impl FnOnce(&Self) -> String) {
-        if self.trace.is_none() {
-            return;
-        }
-        let line = format!("{:>8}  {}", self.now, line(self));
-        if let Some(trace) = &mut self.trace {
-            if trace.len() == TRACE_LENGTH {
-                trace.pop_front();
-            }
-            trace.push_back(line);
+        if self.trace.is_wanted() {
+            let line = line(self);
+            self.trace.push(self.now, &line);
         }
     }
 

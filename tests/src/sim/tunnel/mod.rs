@@ -29,7 +29,7 @@ mod rest;
 mod tapes;
 mod wire;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 
 pub use self::must::MUST_HAPPEN;
 
@@ -45,6 +45,7 @@ use self::processes::Slot;
 use self::tapes::Tapes;
 use super::Violation;
 use super::coverage::Coverage;
+use super::ground::Trace;
 use super::rng::Rng;
 use super::server::database::Database;
 
@@ -88,7 +89,7 @@ pub struct World {
     /// Messages on links so far.
     messages: u64,
     violation: Option<Violation>,
-    trace: Option<VecDeque<String>>,
+    trace: Trace,
     coverage: Coverage,
 }
 
@@ -123,7 +124,7 @@ pub fn run(seed: u64, traced: bool) -> Result<Coverage, Box<Violation>> {
     world.live();
     match world.violation {
         Some(mut violation) => {
-            violation.trace = world.trace.unwrap_or_default().into();
+            violation.trace = world.trace.into_lines();
             Err(Box::new(violation))
         }
         None => Ok(world.coverage),
@@ -156,7 +157,7 @@ impl World {
             dials: Dials::Accepted,
             messages: 0,
             violation: None,
-            trace: traced.then(VecDeque::new),
+            trace: Trace::new(traced, trace_length()),
             coverage: Coverage::default(),
             plan,
         };
@@ -196,15 +197,9 @@ impl World {
 
     /// Remembers a line for the trace.
     fn note(&mut self, line: impl FnOnce(&Self) -> String) {
-        if self.trace.is_none() {
-            return;
-        }
-        let line = format!("{:>8}  {}", self.now, line(self));
-        if let Some(trace) = &mut self.trace {
-            if trace.len() >= trace_length() {
-                trace.pop_front();
-            }
-            trace.push_back(line);
+        if self.trace.is_wanted() {
+            let line = line(self);
+            self.trace.push(self.now, &line);
         }
     }
 

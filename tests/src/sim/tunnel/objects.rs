@@ -130,7 +130,7 @@ impl World {
         }
         self.wake_site(site);
         self.coverage.add(input_kind(&input));
-        if self.trace.is_some() {
+        if self.trace.is_wanted() {
             let line = describe::object_input(&input);
             self.note(|_| format!("object {site} > {line}"));
         }
@@ -147,7 +147,7 @@ impl World {
         let life = self.sites[site].life();
         while let Some(awake) = self.sites[site].awake.as_mut() {
             let Some(output) = awake.engine.poll_output() else { break };
-            if self.trace.is_some() {
+            if self.trace.is_wanted() {
                 let line = describe::object_output(&output);
                 self.note(|_| format!("object {site} <   {line}"));
             }

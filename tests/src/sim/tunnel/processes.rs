@@ -72,7 +72,7 @@ impl World {
             return;
         }
         let now = Instant(self.now);
-        if self.trace.is_some() {
+        if self.trace.is_wanted() {
             let line = describe::agent_input(&input);
             self.note(|_| format!("agent {slot} > {line}"));
         }
@@ -84,7 +84,7 @@ impl World {
     fn drain_agent(&mut self, slot: usize) {
         while let Some(process) = self.slots[slot].running.as_mut() {
             let Some(output) = process.agent.poll_output() else { break };
-            if self.trace.is_some() {
+            if self.trace.is_wanted() {
                 let line = describe::agent_output(&output);
                 self.note(|_| format!("agent {slot} <   {line}"));
             }

@@ -13,7 +13,7 @@ mod plan;
 mod rest;
 mod stream;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 
 use pierhead_engine::Engine;
 use pierhead_engine::io::Input;
@@ -26,7 +26,7 @@ use self::stream::Stream;
 use super::Violation;
 use super::caller::Caller;
 use super::coverage::Coverage;
-use super::ground::{Alarms, Road};
+use super::ground::{Alarms, Road, Trace};
 use super::kinds::input_kind;
 use super::rng::Rng;
 use super::server::database::Database;
@@ -64,7 +64,7 @@ pub struct World {
     /// The way to the database.
     road: Road,
     violation: Option<Violation>,
-    trace: Option<VecDeque<String>>,
+    trace: Trace,
     coverage: Coverage,
 }
 
@@ -83,7 +83,7 @@ pub fn run(seed: u64, traced: bool) -> Result<Coverage, Box<Violation>> {
     world.live();
     match world.violation {
         Some(mut violation) => {
-            violation.trace = world.trace.unwrap_or_default().into();
+            violation.trace = world.trace.into_lines();
             Err(Box::new(violation))
         }
         None => Ok(world.coverage),
@@ -114,7 +114,7 @@ impl World {
             calm: false,
             road: Road::Open,
             violation: None,
-            trace: traced.then(VecDeque::new),
+            trace: Trace::new(traced, TRACE_LENGTH),
             coverage: Coverage::default(),
         };
         world.note(|world| format!("{:?} {:?}", world.plan, world.db));
@@ -142,15 +142,9 @@ impl World {
 
     /// Remembers a line for the trace.
     fn note(&mut self, line: impl FnOnce(&Self) -> String) {
-        if self.trace.is_none() {
-            return;
-        }
-        let line = format!("{:>8}  {}", self.now, line(self));
-        if let Some(trace) = &mut self.trace {
-            if trace.len() == TRACE_LENGTH {
-                trace.pop_front();
-            }
-            trace.push_back(line);
+        if self.trace.is_wanted() {
+            let line = line(self);
+            self.trace.push(self.now, &line);
         }
     }
 
