@@ -14,6 +14,8 @@ use crate::auth::guard::Login;
 use crate::database::speaker::Speaker;
 use crate::failure::Failure;
 use crate::io::{Mode, Terms};
+#[cfg(debug_assertions)]
+use crate::limits::CLIENT_WINDOW;
 use crate::pool::inbox::Inbox;
 use crate::pool::pieces::Pieces;
 use crate::state::Followed;
@@ -211,6 +213,12 @@ impl Socket {
         let room = window.saturating_sub(held).max(self.missing().saturating_sub(self.credit));
         // Small grants cost a call each.
         if room >= window / 4 || self.credit == 0 { room } else { 0 }
+    }
+
+    /// True if it may say nothing although there is room.
+    #[cfg(debug_assertions)]
+    pub(crate) fn is_mute(&self) -> bool {
+        self.credit == 0 && self.owed_credit(CLIENT_WINDOW) > 0
     }
 
     pub(crate) fn granted_credit(&mut self, bytes: usize) {
