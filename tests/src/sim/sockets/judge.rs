@@ -43,7 +43,7 @@ pub(super) const CODES: [(&str, &str); 19] = [
 const START_UP_TIMEOUT: u64 = 10_000;
 
 /// Codes that say that nothing of the segment was executed.
-const UNTOUCHED: [&str; 4] = ["08001", "53300", "53400", "28P01"];
+const UNTOUCHED: [&str; 5] = ["08001", "08006", "53300", "53400", "28P01"];
 
 impl World {
     /// A client is told an error of Pierhead's: a documented one, and with reason?
