@@ -1,7 +1,7 @@
 //! A client that speaks the database's own protocol on a byte stream.
 //!
 //! ```text
-//! StartUp ──start-up message──▶ Greeting ──parameters are known──▶ Open ──Terminate, error──▶ (gone)
+//! StartUp ──nobody asks who it is──▶ Greeting ──parameters are known──▶ Open ──Terminate, error──▶ (gone)
 //!    │   └──a password is set──▶ Login ──proved──▶ Greeting
 //!    └──CancelRequest──▶ Cancelling ──cancel is over──▶ (gone)
 //! ```
@@ -18,6 +18,7 @@ use crate::io::{Mode, Terms};
 use crate::limits::CLIENT_WINDOW;
 use crate::pool::inbox::Inbox;
 use crate::pool::pieces::Pieces;
+use crate::pool::stages::{self, Said};
 use crate::state::Followed;
 use crate::time::Instant;
 
@@ -130,6 +131,12 @@ impl Socket {
             armed: None,
             transaction_until: None,
         }
+    }
+
+    /// The only way from one stage to another.
+    pub(crate) fn enter(&mut self, stage: Stage, why: Said) {
+        stages::check(&self.stage, why, &stage);
+        self.stage = stage;
     }
 
     /// Bytes of the client came. An error ends the client.
