@@ -27,9 +27,8 @@ pub(crate) async fn socket(database: &Database, url: &Url) -> Result<Response> {
         Ok(messages) => messages,
         Err(error) => return told(&error),
     };
-    let row = messages.iter().find_map(|message| match message {
-        SimpleQueryMessage::Row(row) => Some(row),
-        _ => None,
+    let row = messages.iter().find_map(|message| {
+        if let SimpleQueryMessage::Row(row) = message { Some(row) } else { None }
     });
     let values = row.map(|row| (0..row.len()).map(|at| row.get(at)).collect::<Vec<_>>());
     Response::from_json(&json!({ "values": values }))
