@@ -316,11 +316,11 @@ fn sessions_of_an_absent_agent_are_counted_until_they_expire() {
     story.later(250);
     story.loses(1);
     // Another agent comes, but the first one's session may still be there.
-    story.happens(pierhead_engine::Input::LinkOpened { link: LinkId(2) });
+    story.happens(Input::LinkOpened { link: LinkId(2) });
     let mut hello = Story::hello(2, 2, 0);
     hello.options = pierhead_wire::tunnel::Options::agent("agent 1", "host-b", 60_000);
     story.tells(2, &[hello.into()]);
-    story.happens(pierhead_engine::Input::EpochRaised { epoch: 2 });
+    story.happens(Input::EpochRaised { epoch: 2 });
     story.asks("select 'x'");
     assert_eq!(kinds(&story.heard(2)), ["welcome"]);
     assert!(story.engine.poll_timeout().active.is_some());
