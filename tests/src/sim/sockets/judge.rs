@@ -91,7 +91,7 @@ impl World {
         } else if self.plan.quiet
             && !self.drivers[index].model.is_over()
             && !matches!(code, "53000" | "57P05" | "25P03" | "08P01")
-            && !(code == "08001" && self.has_waited_for_room(index))
+            && (code != "08001" || !self.has_waited_for_room(index))
         {
             self.broken("quiet", format!("client {number} is told {code} without a reason"));
         }
