@@ -17,7 +17,8 @@ impl Agent {
     /// is not it, and has ended.
     ///
     /// A wake compares nothing: it changes the object's life on one link after the other, and all
-    /// of them are of the copy that woke.
+    /// of them are of the copy that woke. Nor does it matter if it overtakes the welcome that the
+    /// life before it said on another link.
     pub(super) fn choose_copy(&mut self, no: LinkNo) -> bool {
         #[cfg(sabotage)]
         if sabotage::active(Bug::OlderCopyAccepted) {
@@ -27,7 +28,9 @@ impl Agent {
         let Some(copy) = link.copy() else { return false };
         let rank = |link: &Link| link.copy().map(|copy| (copy.epoch, link.hello));
         let others = self.links.values().filter(|other| {
-            other.database == link.database && other.copy().is_some_and(|its| its != copy)
+            other.database == link.database
+                && other.former != Some(copy)
+                && other.copy().is_some_and(|its| its != copy)
         });
         let (older, newer): (Vec<&Link>, Vec<&Link>) =
             others.partition(|other| rank(other) < rank(link));

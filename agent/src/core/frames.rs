@@ -95,6 +95,7 @@ impl Agent {
     fn wake(&mut self, no: LinkNo, wake: &Wake) {
         let Some(link) = self.links.get_mut(&no) else { return };
         if let Phase::Welcome(copy) = &mut link.phase {
+            link.former = Some(*copy);
             copy.epoch = wake.epoch;
             copy.object_life = wake.object_life;
         }

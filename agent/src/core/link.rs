@@ -37,6 +37,8 @@ pub(super) struct Link {
     pub(super) database: DatabaseNo,
     pub(super) slot: usize,
     pub(super) phase: Phase,
+    /// What the copy behind it was before it woke.
+    pub(super) former: Option<Copy>,
     /// Orders the hellos of all links.
     pub(super) hello: u64,
     /// Links that its hello replaced.
@@ -84,6 +86,7 @@ impl Link {
             database,
             slot,
             phase: Phase::Dialling,
+            former: None,
             hello: 0,
             replaces: Vec::new(),
             welcome_at: None,

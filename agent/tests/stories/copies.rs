@@ -53,6 +53,18 @@ fn two_links_of_one_copy_stay_both_also_while_it_wakes() {
 }
 
 #[test]
+fn a_welcome_of_the_life_before_a_wake_is_of_the_same_copy() {
+    let mut stage = two_links();
+    stage.bring_up(1, 1, 11);
+    stage.hello(2);
+    stage.say(1, [wake(12)]);
+    stage.say(2, [welcome(1, 11)]);
+    stage.say(2, [wake(12)]);
+    assert!(!stale(&stage.heard(1)) && !stale(&stage.heard(2)));
+    assert_eq!(stage.agent.status().databases[0].links_up, 2);
+}
+
+#[test]
 fn a_stale_copy_is_dialled_again_only_after_a_pause() {
     let mut stage = two_links();
     stage.bring_up(1, 1, 11);

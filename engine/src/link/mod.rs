@@ -181,7 +181,7 @@ impl Links {
         self.welcome_all(epoch);
     }
 
-    /// Welcomes every link whose offers are here, if the epoch is known; else asks for one.
+    /// Welcomes every link whose offers are here, as soon as may be, if the epoch is known; else asks for one.
     fn welcome_ready(&mut self) {
         match self.epoch() {
             Some(epoch) => self.welcome_all(epoch),
@@ -195,11 +195,28 @@ impl Links {
 
     fn welcome_all(&mut self, epoch: u64) {
         let ready = |(&id, link): (&LinkId, &Link)| {
-            (link.phase() == LinkPhase::Greeted { left: 0 }).then_some(id)
+            (link.phase() == LinkPhase::Greeted { left: 0 } && !self.slept_beside(link))
+                .then_some(id)
         };
         let ready: Vec<LinkId> = self.links.iter().filter_map(ready).collect();
         for id in ready {
             self.welcome(id, epoch);
+        }
+    }
+
+    /// True while the agent of this link has others that it takes for another copy's: it has not
+    /// heard yet that the object woke. Welcomed now, it would end them, with what runs there.
+    fn slept_beside(&self, link: &Link) -> bool {
+        let life = |link: &Link| link.terms.as_ref().map(|terms| terms.life);
+        let wakes = |other: &Link| matches!(other.phase(), LinkPhase::Waking { .. });
+        self.links.values().any(|other| wakes(other) && life(other) == life(link))
+    }
+
+    /// A link does not wake any more: what waited for that is welcomed.
+    fn woke(&mut self) {
+        let greeted = |link: &Link| link.phase() == LinkPhase::Greeted { left: 0 };
+        if self.links.values().any(greeted) {
+            self.welcome_ready();
         }
     }
 
@@ -264,6 +281,7 @@ impl Links {
         let terms = link.terms.filter(|_| link.epoch.is_some());
         let detail = detail.to_owned();
         self.events.push_back(Event::Down { link: id, terms, lost, detail });
+        self.woke();
     }
 
     // ---- Looking ---------------------------------------------------------------------------------

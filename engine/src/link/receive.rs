@@ -54,6 +54,7 @@ impl Links {
                 Frame::Here(here) if here.number == number => {
                     link.enter(LinkPhase::Up);
                     self.events.push_back(Event::Came { link: id });
+                    self.woke();
                     return Ok(());
                 }
                 Frame::GoAway(_) | Frame::Drain(_) => {}
@@ -72,6 +73,7 @@ impl Links {
             Frame::Drain(_) => {
                 link.enter(LinkPhase::Draining);
                 self.events.push_back(Event::Draining { link: id });
+                self.woke();
             }
             Frame::LinkCredit(credit) => {
                 link.send_credit += u64::from(credit.bytes.0);

@@ -1,8 +1,8 @@
 //! Sessions that outlive links and lives.
 
 use bytes::Bytes;
-use pierhead_engine::Settings;
 use pierhead_engine::ids::LinkId;
+use pierhead_engine::{Input, Settings};
 use pierhead_wire::tunnel::{
     Describe, Drain, DrainReason, Frame, Gone, GoneReason, Here, Offered, StreamId as WireId,
 };
@@ -120,6 +120,35 @@ fn after_hibernation_the_first_request_rides_with_the_adoption() {
     assert_eq!(data(&heard, offered.stream), b"Q\0\0\0\x0fselect 'x'\0", "no second purge");
     story.says(1, offered.stream, ROW);
     assert_eq!(story.verdict(next), "Completed 00000");
+}
+
+#[test]
+fn a_new_link_is_welcomed_when_its_agent_knows_that_the_object_woke() {
+    let awake = |story: &mut Story| {
+        let Some(Frame::Wake(wake)) = story.heard(1).first().cloned() else { unreachable!() };
+        Frame::from(Here { number: wake.number })
+    };
+    let slept = || {
+        let (story, _) = parked();
+        let mut story = story.sleeps_and_wakes(|_| {});
+        story.dials(2, 1, &[]);
+        assert_eq!(kinds(&story.heard(2)), Vec::<&str>::new(), "it would end the older link");
+        story
+    };
+    let mut story = slept();
+    let here = awake(&mut story);
+    story.tells(1, &[here]);
+    assert_eq!(kinds(&story.heard(2)), ["welcome"]);
+    // So it is when the older link is lost instead.
+    let mut story = slept();
+    story.loses(1);
+    story.happens(Input::EpochRaised { epoch: 2 });
+    assert_eq!(kinds(&story.heard(2)), ["welcome"]);
+    // What another agent has is no concern of this one's.
+    let (story, _) = parked();
+    let mut story = story.sleeps_and_wakes(|_| {});
+    story.dials(2, 2, &[]);
+    assert_eq!(kinds(&story.heard(2)), ["welcome"]);
 }
 
 #[test]
@@ -287,11 +316,11 @@ fn sessions_of_an_absent_agent_are_counted_until_they_expire() {
     story.later(250);
     story.loses(1);
     // Another agent comes, but the first one's session may still be there.
-    story.happens(pierhead_engine::Input::LinkOpened { link: LinkId(2) });
+    story.happens(Input::LinkOpened { link: LinkId(2) });
     let mut hello = Story::hello(2, 2, 0);
     hello.options = pierhead_wire::tunnel::Options::agent("agent 1", "host-b", 60_000);
     story.tells(2, &[hello.into()]);
-    story.happens(pierhead_engine::Input::EpochRaised { epoch: 2 });
+    story.happens(Input::EpochRaised { epoch: 2 });
     story.asks("select 'x'");
     assert_eq!(kinds(&story.heard(2)), ["welcome"]);
     assert!(story.engine.poll_timeout().active.is_some());

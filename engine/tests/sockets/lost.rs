@@ -3,7 +3,7 @@
 use pierhead_engine::ids::StreamId;
 use pierhead_engine::{Input, Mode, Terms};
 
-use crate::story::{GREETING, Say, Story, contains, kinds};
+use crate::story::{GREETING, Say, Story, contains, error, kinds, message};
 
 /// A session is opened in place of one that is lost.
 fn another(story: &mut Story) -> StreamId {
@@ -84,4 +84,22 @@ fn a_commit_of_a_lease_that_its_session_never_got_did_not_happen() {
     let commit = story.asks("commit", Some(lease));
     story.loses(stream, accepted);
     assert_eq!(story.answer(commit).unwrap().1, "Refused 08006");
+}
+
+#[test]
+fn a_client_that_was_told_the_end_of_its_session_gets_no_other() {
+    let mut story = Story::with(|_| {});
+    let (a, stream) = story.begins();
+    story.tells(a, &Say::default().parse("", "copy t from stdin").bind("").execute().sync());
+    let parts = [message(b'1', b""), message(b'2', b""), message(b'G', b"\0\0\0")];
+    story.says(stream, &parts.concat());
+    // Not what may be said in a COPY: the database ends the session.
+    story.queries(a, "select 1");
+    let fatal = message(b'E', b"SFATAL\0VFATAL\0C08P01\0Mlost synchronization\0\0");
+    story.says(stream, &[error("08P01", ""), fatal].concat());
+    assert_eq!(kinds(&story.hears(a)), "12GEE");
+    let accepted = story.written_to(stream);
+    story.queries(a, "select 2");
+    story.loses(stream, accepted);
+    assert_eq!((story.closed.as_slice(), story.opened.len()), ([a].as_slice(), 1));
 }
