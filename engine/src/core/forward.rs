@@ -87,6 +87,7 @@ impl Engine {
             Way::Cloudflared => 0,
         };
         let rules = Rules { room: WRITE_WINDOW.saturating_sub(backlog), ..rules };
+        talk.make_again(&mut out);
         let stop = rules.write_socket(socket, &mut self.library, session, &mut talk, &mut out);
         let mut made = Vec::new();
         while let Some(reply) = talk.replies.take_made(true) {
@@ -259,7 +260,7 @@ impl Rules<'_> {
             |facts: &Facts| rejected(self.settings, facts).or_else(|| self.pin(facts, pinned));
         loop {
             let Some((next, chunk)) = socket.inbox.peek_in() else { return Stop::Empty };
-            if let Some(stop) = self.stop_before(&next, socket, library, session.fence, talk, out) {
+            if let Some(stop) = self.stop_before(&next, socket, library, session.fence, talk) {
                 return stop;
             }
             if out.len() as u64 >= self.room {
@@ -293,7 +294,6 @@ impl Rules<'_> {
         library: &mut Library,
         fence: Fence,
         talk: &mut Talk,
-        out: &mut Outgoing,
     ) -> Option<Stop> {
         let between = !talk.unsynced && !talk.mid_message;
         if talk.must_wait() {
@@ -305,7 +305,6 @@ impl Rules<'_> {
         }
         if talk.is_quiet() {
             talk.forgets = false;
-            talk.make_again(out);
             // What comes next could be hit in place of what was meant.
             return fence.may_hit().then_some(Stop::Busy);
         }

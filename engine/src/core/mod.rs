@@ -9,14 +9,17 @@ mod exchanges;
 mod forward;
 mod grant;
 mod greet;
+mod hear;
 mod leases;
 mod links;
 mod login;
 mod open;
 mod park;
 mod prepare;
+mod ready;
 mod reset;
 mod sockets;
+mod speak;
 pub(crate) mod status;
 mod streams;
 mod time;
@@ -106,6 +109,10 @@ pub struct Engine {
     /// Room in which messages for a session are put together. It is taken out for that: what is
     /// forgotten in it is gone, and never another session's.
     spare_outgoing: Outgoing,
+    /// The session of which a chunk is being read: nothing is sent on it meanwhile.
+    heard: Option<SessionId>,
+    /// Something is to be said on it as soon as the chunk is read.
+    speaks_next: bool,
     /// Sessions were wanted, and a deadline of the pool may be set to open them.
     opens_put_off: bool,
     /// What is counted in the isolate's allowance.
@@ -157,6 +164,8 @@ impl Engine {
             starved: BTreeSet::new(),
             spare_talks: SpareTalks::default(),
             spare_outgoing: Outgoing::default(),
+            heard: None,
+            speaks_next: false,
             opens_put_off: false,
             counted: 0,
             budget: Budget::new(settings.pool_size),

@@ -221,7 +221,7 @@ impl Engine {
     }
 
     /// A socket's client lost its session between two requests: no outcome is in doubt.
-    fn lose_at_rest(&mut self, holder: ClientId, detail: String) {
+    pub(super) fn lose_at_rest(&mut self, holder: ClientId, detail: String) {
         self.lose_socket(holder);
         self.kill_socket(holder, &Failure::LostAtRest { detail }, Why::Broken);
     }

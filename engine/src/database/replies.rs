@@ -287,29 +287,57 @@ impl Replies {
         let Some(head) = self.queue.front() else { return Err(mismatch) };
         let (expect, ours) = (head.expect, head.note.is_ours());
         let query = expect == Expect::Query;
-        let reply = if tag == tag::ERROR_RESPONSE {
-            self.error(expect)
-        } else {
-            match expect {
-                Expect::Parse if tag == tag::PARSE_COMPLETE => Some(self.prepared()),
-                Expect::Bind if tag == tag::BIND_COMPLETE => Some(self.done()),
-                Expect::Close if tag == tag::CLOSE_COMPLETE => Some(self.done()),
-                Expect::Sync if tag == tag::READY_FOR_QUERY => Some(self.ready()),
-                Expect::DescribeStatement => self.describe(tag, true),
-                Expect::DescribePortal => self.describe(tag, false),
-                Expect::Execute => self.execute(tag),
-                Expect::Query => self.query(tag),
-                Expect::Function => self.function(tag),
-                Expect::Parse
-                | Expect::Bind
-                | Expect::Close
-                | Expect::Sync
-                | Expect::CopyEnd
-                | Expect::Made(_)
-                | Expect::Flush => None,
+        let reply = match (expect, tag) {
+            (_, tag::ERROR_RESPONSE) => self.error(expect),
+            (Expect::Parse, tag::PARSE_COMPLETE) => Some(self.prepared()),
+            (Expect::Sync, tag::READY_FOR_QUERY) => Some(self.ready()),
+            (Expect::Query | Expect::Function, tag::READY_FOR_QUERY) => {
+                let done = matches!(self.within, Within::Between | Within::Failed);
+                done.then(|| self.ready())
             }
+            (Expect::Query | Expect::Execute, tag::COMMAND_COMPLETE) => self.complete(expect),
+            (Expect::Query | Expect::Execute, tag::COPY_IN_RESPONSE) => self.copy_in(expect),
+            _ => self.part(expect, tag).then_some(Reply::Part),
         };
         reply.map(|reply| Accepted { reply, ours, query }).ok_or(mismatch)
+    }
+
+    /// Takes a message that is a part of an answer to the client, and means no more than that. False
+    /// if it is another one, or none at all: [`Replies::accept`] tells.
+    #[inline]
+    pub(crate) fn passes(&mut self, tag: u8) -> bool {
+        let head = self.queue.front().filter(|head| !head.note.is_ours()).map(|head| head.expect);
+        head.is_some_and(|expect| self.part(expect, tag))
+    }
+
+    /// Takes a message that is a part of the answer to the head of the queue, if it is one: it goes
+    /// on with that answer, or ends it where nothing is to be noted.
+    #[inline]
+    fn part(&mut self, expect: Expect, tag: u8) -> bool {
+        use Within::{Between, CopyDone, CopyOut, Described, Rows, Start};
+        self.within = match (expect, self.within, tag) {
+            (Expect::Query, Start | Between, tag::ROW_DESCRIPTION)
+            | (Expect::Query, Rows, tag::DATA_ROW)
+            | (Expect::Execute, Start | Rows, tag::DATA_ROW) => Rows,
+            (Expect::DescribeStatement, Start, tag::PARAMETER_DESCRIPTION) => Described,
+            (Expect::Query, Start, tag::EMPTY_QUERY_RESPONSE)
+            | (Expect::Function, Start, tag::FUNCTION_CALL_RESPONSE) => Between,
+            (Expect::Query, Start | Between, tag::COPY_OUT_RESPONSE)
+            | (Expect::Execute, Start, tag::COPY_OUT_RESPONSE)
+            | (Expect::Query | Expect::Execute, CopyOut, tag::COPY_DATA) => CopyOut,
+            (Expect::Query | Expect::Execute, CopyOut, tag::COPY_DONE) => CopyDone,
+            (Expect::Bind, _, tag::BIND_COMPLETE)
+            | (Expect::Close, _, tag::CLOSE_COMPLETE)
+            | (Expect::DescribePortal, _, tag::ROW_DESCRIPTION | tag::NO_DATA)
+            | (Expect::DescribeStatement, Described, tag::ROW_DESCRIPTION | tag::NO_DATA)
+            | (Expect::Execute, Start | Rows, tag::PORTAL_SUSPENDED)
+            | (Expect::Execute, Start, tag::EMPTY_QUERY_RESPONSE) => {
+                self.queue.pop_front();
+                Start
+            }
+            _ => return false,
+        };
+        true
     }
 
     fn pop(&mut self) -> Option<Entry> {
@@ -317,11 +345,6 @@ impl Replies {
         let entry = self.queue.pop_front()?;
         self.ready_points -= usize::from(entry.expect.is_answered_by_ready());
         Some(entry)
-    }
-
-    fn done(&mut self) -> Reply {
-        self.pop();
-        Reply::Part
     }
 
     fn prepared(&mut self) -> Reply {
@@ -338,12 +361,19 @@ impl Replies {
         Reply::Part
     }
 
-    /// The statement of an `Execute` is done.
-    fn complete(&mut self) -> Reply {
-        match self.pop().map(|e| e.note) {
-            Some(Note::Runs(facts)) => Reply::Complete(Some(facts)),
-            _ => Reply::Complete(None),
+    /// A statement is done; of a Query, another one may follow.
+    fn complete(&mut self, expect: Expect) -> Option<Reply> {
+        match (expect, self.within) {
+            (_, Within::Start | Within::Rows | Within::CopyDone | Within::CopyIn)
+            | (Expect::Query, Within::Between) => {}
+            _ => return None,
         }
+        if expect == Expect::Query {
+            self.within = Within::Between;
+            return Some(Reply::Complete(self.text_of_query()));
+        }
+        let facts = if let Note::Runs(facts) = self.pop()?.note { Some(facts) } else { None };
+        Some(Reply::Complete(facts))
     }
 
     fn ready(&mut self) -> Reply {
@@ -440,95 +470,26 @@ impl Replies {
         Some(Reply::Error)
     }
 
-    fn describe(&mut self, tag: u8, statement: bool) -> Option<Reply> {
-        let ready_for_rows = !statement || self.within == Within::Described;
-        match tag {
-            tag::PARAMETER_DESCRIPTION if statement && self.within == Within::Start => {
-                self.within = Within::Described;
-                Some(Reply::Part)
-            }
-            tag::ROW_DESCRIPTION | tag::NO_DATA if ready_for_rows => Some(self.done()),
-            _ => None,
-        }
-    }
-
-    fn execute(&mut self, tag: u8) -> Option<Reply> {
-        match (self.within, tag) {
-            (Within::Start | Within::Rows, tag::DATA_ROW) => {
-                self.within = Within::Rows;
-                Some(Reply::Part)
-            }
-            (
-                Within::Start | Within::Rows | Within::CopyDone | Within::CopyIn,
-                tag::COMMAND_COMPLETE,
-            ) => Some(self.complete()),
-            (Within::Start | Within::Rows, tag::PORTAL_SUSPENDED)
-            | (Within::Start, tag::EMPTY_QUERY_RESPONSE) => Some(self.done()),
-            (Within::Start | Within::CopyOut, _) => self.copy(tag, true),
-            _ => None,
-        }
-    }
-
-    fn query(&mut self, tag: u8) -> Option<Reply> {
-        match (self.within, tag) {
-            (Within::Between | Within::Failed, tag::READY_FOR_QUERY) => return Some(self.ready()),
-            (Within::Start | Within::Between, tag::ROW_DESCRIPTION)
-            | (Within::Rows, tag::DATA_ROW) => self.within = Within::Rows,
-            (
-                Within::Start | Within::Between | Within::Rows | Within::CopyDone | Within::CopyIn,
-                tag::COMMAND_COMPLETE,
-            ) => {
-                self.within = Within::Between;
-                return Some(Reply::Complete(self.text_of_query()));
-            }
-            (Within::Start, tag::EMPTY_QUERY_RESPONSE) => self.within = Within::Between,
-            (Within::Start | Within::Between | Within::CopyOut, _) => return self.copy(tag, false),
-            _ => return None,
-        }
-        Some(Reply::Part)
-    }
-
-    fn function(&mut self, tag: u8) -> Option<Reply> {
-        match (self.within, tag) {
-            (Within::Start, tag::FUNCTION_CALL_RESPONSE) => {
-                self.within = Within::Between;
-                Some(Reply::Part)
-            }
-            (Within::Between | Within::Failed, tag::READY_FOR_QUERY) => Some(self.ready()),
-            _ => None,
-        }
-    }
-
-    fn copy(&mut self, tag: u8, extended: bool) -> Option<Reply> {
-        match (self.within, tag) {
-            (Within::Start | Within::Between, tag::COPY_OUT_RESPONSE) => {
-                self.within = Within::CopyOut;
-            }
-            (Within::CopyOut, tag::COPY_DATA) => {}
-            (Within::CopyOut, tag::COPY_DONE) => self.within = Within::CopyDone,
-            (Within::Start | Within::Between, tag::COPY_IN_RESPONSE) => {
-                self.within = Within::CopyIn;
-                return Some(self.copy_in(extended));
-            }
-            _ => return None,
-        }
-        Some(Reply::Part)
-    }
-
     /// What the server makes of the messages that were sent behind a COPY: it throws away every
     /// Sync and Flush up to the data's end. Any other message ends the COPY with an error and is
     /// lost with it. (Since PostgreSQL 14 it costs the whole session, which then ends by itself.)
-    fn copy_in(&mut self, extended: bool) -> Reply {
+    fn copy_in(&mut self, expect: Expect) -> Option<Reply> {
+        let extended = match (expect, self.within) {
+            (Expect::Execute, Within::Start) => true,
+            (Expect::Query, Within::Start | Within::Between) => false,
+            _ => return None,
+        };
+        self.within = Within::CopyIn;
         let mut swallowed = false;
         loop {
             match self.queue.get(1).map(|e| e.expect) {
                 None => {
                     self.copying = true;
-                    return Reply::CopyIn { supplied: false, swallowed };
+                    return Some(Reply::CopyIn { supplied: false, swallowed });
                 }
                 Some(Expect::CopyEnd) => {
                     self.queue.remove(1);
-                    return Reply::CopyIn { supplied: true, swallowed: false };
+                    return Some(Reply::CopyIn { supplied: true, swallowed: false });
                 }
                 Some(expect @ (Expect::Sync | Expect::Flush | Expect::Made(_))) => {
                     self.lose_second();
@@ -538,7 +499,7 @@ impl Replies {
                     if !extended {
                         self.lose_second();
                     }
-                    return Reply::CopyIn { supplied: true, swallowed: false };
+                    return Some(Reply::CopyIn { supplied: true, swallowed: false });
                 }
             }
         }

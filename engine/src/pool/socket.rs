@@ -135,6 +135,13 @@ impl Socket {
         self.inbox.receive(&mut self.scanner, bytes).map_err(|e| e.to_string())
     }
 
+    /// It keeps its session beyond its transactions. True if it did not yet.
+    pub(crate) fn pin(&mut self, why: &'static str) -> bool {
+        let fresh = self.pinned.is_none();
+        self.pinned = self.pinned.or(Some(why));
+        fresh
+    }
+
     /// Nothing of the client's is left in its session. True if that is why it kept it.
     pub(crate) fn unpin(&mut self) -> bool {
         self.mode == Mode::Transaction && self.pinned.take().is_some()

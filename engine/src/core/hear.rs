@@ -1,0 +1,207 @@
+//! Bytes of the database as they come: cut into messages, of which most answer a client and are
+//! passed on as they lie in their chunk.
+
+use bytes::Bytes;
+use pierhead_wire::pg::scan::Piece;
+use pierhead_wire::pg::tag::backend as tag;
+
+use crate::auth::handshake;
+use crate::core::Engine;
+use crate::database::talk::{Turn, is_asynchronous};
+use crate::database::transaction::Transaction;
+use crate::ids::{ClientId, SessionId};
+use crate::pool::client::Kind;
+use crate::pool::session::{State, Work};
+
+/// Where passing on comes to an end.
+enum Stop<'a> {
+    /// At a ready point that was passed on too; `last` if nothing more is to come.
+    Ready { transaction: Transaction, last: bool },
+    /// At a piece that means more than what it says to the client.
+    Piece(Piece<&'a [u8]>, Turn),
+}
+
+impl Engine {
+    pub(super) fn session_data(&mut self, id: SessionId, bytes: Bytes) {
+        let Some(session) = self.sessions.get_mut(&id) else { return };
+        session.owed += bytes.len();
+        session.rested = false;
+        if matches!(session.state(), State::Parked { .. }) {
+            self.unpark(id);
+        }
+        let Some(session) = self.sessions.get_mut(&id) else { return };
+        if matches!(session.state(), State::Ending { .. }) {
+            self.grant_reads(id);
+            return;
+        }
+        if let State::Opening { handshake: Some(handshake), .. } = session.state_mut()
+            && handshake.wants_tls_byte()
+        {
+            let step = handshake.handle_tls_byte(&bytes);
+            self.login_step(id, step);
+            return;
+        }
+        self.hear(id, &bytes);
+        self.grant_reads(id);
+    }
+
+    /// Reads a chunk of a session that has logged in, or logs in without TLS. What follows from it
+    /// is sent when all of it is read: what the database says behind its last ready point must not
+    /// be taken for the answer to that.
+    fn hear(&mut self, id: SessionId, chunk: &Bytes) {
+        let client = self.served(id);
+        self.heard = Some(id);
+        let mut rest: &[u8] = chunk;
+        while let Some(client) = client
+            && let Some(stop) = self.pass_on_plainly(id, client, chunk, &mut rest)
+        {
+            match stop {
+                Stop::Ready { transaction, last } => self.ready(id, client, transaction, last),
+                Stop::Piece(piece, turn) => {
+                    self.leased_turned(id, chunk, &piece.hold(chunk), turn);
+                }
+            }
+        }
+        if !rest.is_empty() {
+            self.session_pieces(id, chunk.slice_ref(rest));
+        }
+        self.check_beginning(id);
+        self.heard = None;
+        if let Some(client) = client {
+            self.flush_client(client);
+        }
+        if std::mem::take(&mut self.speaks_next) {
+            self.speak(id);
+        }
+    }
+
+    /// A message that began where nothing is awaited may only be one that may come at any time.
+    fn check_beginning(&mut self, id: SessionId) {
+        let Some(session) = self.sessions.get(&id) else { return };
+        let Some(tag) = session.scanner.begun() else { return };
+        if !is_asynchronous(tag) && session.awaits_nothing() {
+            self.wrong(id, "the beginning of a message that answers nothing");
+        }
+    }
+
+    /// Passes on what has come for a client.
+    pub(super) fn flush_client(&mut self, id: ClientId) {
+        match self.clients.get_mut(&id).map(|c| &mut c.kind) {
+            Some(Kind::Exchange(_)) => self.flush_answer(id),
+            Some(Kind::Socket(socket)) => {
+                // It is silent from here on: what the database took is not its time.
+                socket.active_at = self.now;
+                self.flush_socket(id);
+            }
+            Some(Kind::Lease(_)) | None => {}
+        }
+    }
+
+    /// Passes on what plainly answers the client that is served, as one piece of the chunk, up to a
+    /// ready point or the first piece that means more. `None` if what is left of the chunk is not
+    /// for this client, or does not begin with a whole piece.
+    fn pass_on_plainly<'a>(
+        &mut self,
+        id: SessionId,
+        client: ClientId,
+        chunk: &Bytes,
+        rest: &mut &'a [u8],
+    ) -> Option<Stop<'a>> {
+        if rest.is_empty() || self.served(id) != Some(client) {
+            return None;
+        }
+        let session = self.sessions.get_mut(&id)?;
+        let holder = session.client()?;
+        let mut listener = self.clients.get_mut(&client)?.listener()?;
+        let (scanner, talk, parameters) = session.listened()?;
+        talk.answer_began(self.now);
+        let start = *rest;
+        let mut plain = 0;
+        let stop = loop {
+            let Some(piece) = scanner.next_whole(rest) else { break None };
+            if talk.passes(piece.tag()) {
+                plain = start.len() - rest.len();
+                continue;
+            }
+            if let Piece::Message(message) = &piece
+                && message.tag == tag::PARAMETER_STATUS
+            {
+                handshake::note_parameter(parameters, message);
+            }
+            let turn = talk.turn(&piece);
+            let plainly = matches!(turn, Turn::Forward | Turn::Ready { ours: false, .. });
+            if !plainly || !talk.has_nothing_ahead() {
+                break Some(Stop::Piece(piece, turn));
+            }
+            plain = start.len() - rest.len();
+            if let Turn::Ready { transaction, last, .. } = turn {
+                break Some(Stop::Ready { transaction, last });
+            }
+        };
+        if let Some(bytes) = start.get(..plain).filter(|bytes| !bytes.is_empty()) {
+            listener.hear(chunk, bytes);
+            self.answer_bytes += plain;
+        }
+        if talk.has_settled() {
+            self.settle_statements(id, Some(holder));
+        }
+        stop
+    }
+
+    fn session_pieces(&mut self, id: SessionId, chunk: Bytes) {
+        let mut rest = chunk.clone();
+        let chunk = &chunk;
+        loop {
+            let Some(session) = self.sessions.get_mut(&id) else { return };
+            if matches!(session.state(), State::Ending { .. }) {
+                return;
+            }
+            match session.scanner.next_piece(&mut rest) {
+                Ok(None) => return,
+                Ok(Some(piece)) => self.session_piece(id, chunk, piece),
+                Err(error) => return self.wrong(id, &error.to_string()),
+            }
+        }
+    }
+
+    fn session_piece(&mut self, id: SessionId, chunk: &Bytes, piece: Piece) {
+        let Some(session) = self.sessions.get_mut(&id) else { return };
+        if let Piece::Message(message) = piece.view()
+            && message.tag == tag::PARAMETER_STATUS
+        {
+            handshake::note_parameter(&mut session.parameters, &message);
+        }
+        match session.state_mut() {
+            State::Opening { handshake, .. } => match (handshake, piece) {
+                (Some(handshake), Piece::Message(message)) => {
+                    let step = handshake.handle_message(
+                        &message,
+                        &self.settings,
+                        &mut self.keys,
+                        &mut self.rng,
+                    );
+                    self.login_step(id, step);
+                }
+                _ => self.wrong(id, "bytes before the login"),
+            },
+            State::Leased { client, work: Work::Talking(talk), .. } => {
+                let holder = *client;
+                talk.answer_began(self.now);
+                let turn = talk.turn(&piece.view());
+                self.settle_statements(id, Some(holder));
+                self.leased_turned(id, chunk, &piece, turn);
+            }
+            State::Draining { talk, after: None, .. } => {
+                let turn = talk.turn(&piece.view());
+                self.settle_statements(id, None);
+                self.draining_turned(id, turn);
+            }
+            State::Resetting { .. } => self.reset_piece(id, &piece),
+            State::Idle { .. }
+            | State::Parked { .. }
+            | State::Draining { .. }
+            | State::Leased { work: Work::Verifying, .. } => self.idle_piece(id, &piece),
+            State::Away { .. } | State::Ending { .. } | State::Moving => {}
+        }
+    }
+}
