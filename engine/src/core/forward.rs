@@ -228,7 +228,7 @@ fn goes_by_name(next: &Piece<&[u8]>, speaker: &Speaker, library: &mut Library) -
         tag::PARSE => {
             frontend::parse(message).is_some_and(|parse| speaker.names.get(parse.name).is_some())
         }
-        tag::QUERY => frontend::query(message).is_some_and(|sql| library.read(sql).forgets()),
+        tag::QUERY => frontend::query(message).is_some_and(|sql| library.read(sql).facts.forgets()),
         tag::BIND => frontend::bind(message).is_some_and(|bind| bind.statement.is_empty()),
         tag::DESCRIBE => matches!(frontend::target(message), Some(Target::Statement(b""))),
         _ => false,

@@ -14,11 +14,11 @@ use crate::pool::client::Kind;
 use crate::pool::session::{State, Work};
 
 /// Where passing on comes to an end.
-enum Stop<'a> {
+enum Stop {
     /// At a ready point that was passed on too; `last` if nothing more is to come.
     Ready { transaction: Transaction, last: bool },
     /// At a piece that means more than what it says to the client.
-    Piece(Piece<&'a [u8]>, Turn),
+    Piece(Piece, Turn),
 }
 
 impl Engine {
@@ -41,29 +41,27 @@ impl Engine {
             self.login_step(id, step);
             return;
         }
-        self.hear(id, &bytes);
+        self.hear(id, bytes);
         self.grant_reads(id);
     }
 
     /// Reads a chunk of a session that has logged in, or logs in without TLS. What follows from it
     /// is sent when all of it is read: what the database says behind its last ready point must not
     /// be taken for the answer to that.
-    fn hear(&mut self, id: SessionId, chunk: &Bytes) {
+    fn hear(&mut self, id: SessionId, mut chunk: Bytes) {
         let client = self.served(id);
         self.heard = Some(id);
-        let mut rest: &[u8] = chunk;
+        let mut read = 0;
         while let Some(client) = client
-            && let Some(stop) = self.pass_on_plainly(id, client, chunk, &mut rest)
+            && let Some(stop) = self.pass_on_plainly(id, client, &mut chunk, &mut read)
         {
             match stop {
                 Stop::Ready { transaction, last } => self.ready(id, client, transaction, last),
-                Stop::Piece(piece, turn) => {
-                    self.leased_turned(id, chunk, &piece.hold(chunk), turn);
-                }
+                Stop::Piece(piece, turn) => self.leased_turned(id, &chunk, &piece, turn),
             }
         }
-        if !rest.is_empty() {
-            self.session_pieces(id, chunk.slice_ref(rest));
+        if read < chunk.len() {
+            self.session_pieces(id, chunk.slice(read..));
         }
         self.check_beginning(id);
         self.heard = None;
@@ -98,16 +96,17 @@ impl Engine {
     }
 
     /// Passes on what plainly answers the client that is served, as one piece of the chunk, up to a
-    /// ready point or the first piece that means more. `None` if what is left of the chunk is not
-    /// for this client, or does not begin with a whole piece.
-    fn pass_on_plainly<'a>(
+    /// ready point or the first piece that means more; `read` bytes of it are dealt with. `None` if
+    /// what is left is not for this client, or does not begin with a whole piece.
+    fn pass_on_plainly(
         &mut self,
         id: SessionId,
         client: ClientId,
-        chunk: &Bytes,
-        rest: &mut &'a [u8],
-    ) -> Option<Stop<'a>> {
-        if rest.is_empty() || self.served(id) != Some(client) {
+        chunk: &mut Bytes,
+        read: &mut usize,
+    ) -> Option<Stop> {
+        let mut rest = chunk.get(*read..).filter(|rest| !rest.is_empty())?;
+        if self.served(id) != Some(client) {
             return None;
         }
         let session = self.sessions.get_mut(&id)?;
@@ -115,12 +114,11 @@ impl Engine {
         let mut listener = self.clients.get_mut(&client)?.listener()?;
         let (scanner, talk, parameters) = session.listened()?;
         talk.answer_began(self.now);
-        let start = *rest;
-        let mut plain = 0;
+        let mut plain = *read;
         let stop = loop {
-            let Some(piece) = scanner.next_whole(rest) else { break None };
+            let Some(piece) = scanner.next_whole(&mut rest) else { break None };
             if talk.passes(piece.tag()) {
-                plain = start.len() - rest.len();
+                plain = chunk.len() - rest.len();
                 continue;
             }
             if let Piece::Message(message) = &piece
@@ -131,16 +129,21 @@ impl Engine {
             let turn = talk.turn(&piece);
             let plainly = matches!(turn, Turn::Forward | Turn::Ready { ours: false, .. });
             if !plainly || !talk.has_nothing_ahead() {
-                break Some(Stop::Piece(piece, turn));
+                break Some(Stop::Piece(piece.hold(chunk), turn));
             }
-            plain = start.len() - rest.len();
+            plain = chunk.len() - rest.len();
             if let Turn::Ready { transaction, last, .. } = turn {
                 break Some(Stop::Ready { transaction, last });
             }
         };
-        if let Some(bytes) = start.get(..plain).filter(|bytes| !bytes.is_empty()) {
-            listener.hear(chunk, bytes);
-            self.answer_bytes += plain;
+        let passed = *read..plain;
+        *read = chunk.len() - rest.len();
+        self.answer_bytes += passed.len();
+        if passed == (0..chunk.len()) {
+            *read = 0;
+            listener.hear_all(std::mem::take(chunk));
+        } else if !passed.is_empty() {
+            listener.hear(chunk, chunk.get(passed).unwrap_or_default());
         }
         if talk.has_settled() {
             self.settle_statements(id, Some(holder));

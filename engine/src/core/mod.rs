@@ -29,8 +29,6 @@ mod wish;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
-use bytes::Bytes;
-
 use self::cancel::Cancels;
 use self::status::Counters;
 use crate::accounts::Accounts;
@@ -43,6 +41,7 @@ use crate::database::translate::Library;
 use crate::ids::{ClientId, SessionId, StreamId};
 use crate::io::{Event, Input, Level, Output};
 use crate::link::{Fingerprint, Links};
+use crate::parts::Parts;
 use crate::pool::budget::{Budget, Seat};
 use crate::pool::classes::Classes;
 use crate::pool::client::Client;
@@ -308,7 +307,7 @@ impl Engine {
     }
 
     /// Queues bytes for a stream, joined with what is queued for it already.
-    fn write(&mut self, stream: StreamId, bytes: Vec<Bytes>) {
+    fn write(&mut self, stream: StreamId, bytes: Parts) {
         for output in self.outputs.iter_mut().rev() {
             if let Output::Write { stream: other, bytes: queued } = output {
                 if *other == stream {
@@ -326,9 +325,9 @@ impl Engine {
     }
 
     /// Queues bytes for a session and counts them.
-    fn write_session(&mut self, id: SessionId, bytes: Vec<Bytes>) {
+    fn write_session(&mut self, id: SessionId, bytes: Parts) {
         let Some(session) = self.sessions.get_mut(&id) else { return };
-        session.written += bytes.iter().map(|b| b.len() as u64).sum::<u64>();
+        session.written += bytes.bytes() as u64;
         let stream = session.stream;
         match session.way {
             Way::Agent => self.links.write(stream, bytes),

@@ -11,6 +11,7 @@ use crate::database::talk::is_asynchronous;
 use crate::database::transaction::Transaction;
 use crate::ids::SessionId;
 use crate::limits::RESET_TIMEOUT;
+use crate::parts::Parts;
 use crate::pool::session::{After, Clearing, Reset, State, Why};
 use crate::pool::timers::Target;
 use crate::state::Followed;
@@ -84,7 +85,7 @@ impl Engine {
         let State::Resetting { reset, .. } = session.state_mut() else { return };
         let Some(Clearing { block, state }) = reset.unsent.take() else { return };
         let rollback = block.then(|| query("ROLLBACK"));
-        let commands: Vec<Bytes> = rollback.into_iter().chain(state.then(discard_all)).collect();
+        let commands: Parts = rollback.into_iter().chain(state.then(discard_all)).collect();
         reset.replies = Replies::to_queries(commands.len());
         self.write_session(id, commands);
     }
@@ -137,6 +138,6 @@ impl Engine {
             frontend::sync(&mut out);
             talk.sent(Expect::Sync, Note::Nothing);
         }
-        self.write_session(id, vec![out.freeze()]);
+        self.write_session(id, out.freeze().into());
     }
 }

@@ -10,6 +10,7 @@ use crate::io::{Mode, Output, Terms};
 use crate::limits::{
     ANSWER_UNTAKEN_MAX, CLIENT_WINDOW, FORWARD_EARLY, REQUEST_BYTES_BUDGET, SOCKETS_MAX,
 };
+use crate::parts::Parts;
 use crate::pool::client::{Client, Kind, Place};
 use crate::pool::session::{State, Why, Work};
 use crate::pool::socket::{Socket, Stage};
@@ -178,7 +179,7 @@ impl Engine {
     }
 
     /// Queues bytes for a socket, joined with what is queued for it already.
-    pub(super) fn write_client(&mut self, id: ClientId, bytes: Vec<Bytes>) {
+    pub(super) fn write_client(&mut self, id: ClientId, bytes: Parts) {
         for output in self.outputs.iter_mut().rev() {
             if let Output::WriteSocket { client, bytes: queued } = output
                 && *client == id

@@ -14,6 +14,7 @@ use crate::auth::guard::Login;
 use crate::database::speaker::Speaker;
 use crate::failure::Failure;
 use crate::io::{Mode, Terms};
+use crate::parts::Parts;
 use crate::pool::inbox::Inbox;
 use crate::pool::pieces::Pieces;
 use crate::state::Followed;
@@ -173,6 +174,12 @@ impl Socket {
         self.out.push(chunk, bytes);
     }
 
+    /// Adds a chunk for the client, which nobody else needs.
+    #[inline]
+    pub(crate) fn answer_all(&mut self, chunk: Bytes) {
+        self.out.push_all(chunk);
+    }
+
     /// Adds bytes that are made here for the client.
     pub(crate) fn say(&mut self, bytes: Bytes) {
         self.out.add(bytes);
@@ -184,7 +191,7 @@ impl Socket {
     }
 
     /// Everything for the client, which now counts as not taken.
-    pub(crate) fn take_out(&mut self) -> Vec<Bytes> {
+    pub(crate) fn take_out(&mut self) -> Parts {
         self.untaken += self.out.len();
         self.out.take()
     }
