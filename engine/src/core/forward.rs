@@ -89,15 +89,11 @@ impl Engine {
         let rules = Rules { room: WRITE_WINDOW.saturating_sub(backlog), ..rules };
         talk.make_again(&mut out);
         let stop = rules.write_socket(socket, &mut self.library, session, &mut talk, &mut out);
-        let mut made = Vec::new();
-        while let Some(reply) = talk.replies.take_made(true) {
-            made.push(reply);
+        while let Some(made) = talk.replies.take_made(true) {
+            socket.say(super::turns::made_reply(made));
         }
         let began = !talk.is_quiet();
         session.put_talk(talk);
-        for reply in made {
-            socket.say(super::turns::made_reply(reply));
-        }
         if began
             && socket.query_until.is_none()
             && self.settings.query_timeout.0 > 0
@@ -308,6 +304,9 @@ impl Rules<'_> {
             // What comes next could be hit in place of what was meant.
             return fence.may_hit().then_some(Stop::Busy);
         }
+        if !between {
+            return None;
+        }
         let uncertain = talk.restore.is_some()
             || talk.forgets
             || (socket.mode == Mode::Transaction
@@ -315,7 +314,7 @@ impl Rules<'_> {
                 && goes_by_name(next, &socket.speaker, library));
         let had_its_turn =
             self.others_wait && socket.turns >= LEASE_TURNS && socket.pinned.is_none();
-        (between && (uncertain || had_its_turn)).then_some(Stop::Busy)
+        (uncertain || had_its_turn).then_some(Stop::Busy)
     }
 
     /// Why a statement that would pin the session may not.

@@ -7,10 +7,12 @@ use pierhead_wire::pg::tag::backend as tag;
 
 use crate::auth::handshake;
 use crate::core::Engine;
+use crate::core::turns::made_reply;
+use crate::database::replies::Made;
 use crate::database::talk::{Turn, is_asynchronous};
 use crate::database::transaction::Transaction;
 use crate::ids::{ClientId, SessionId};
-use crate::pool::client::Kind;
+use crate::pool::client::{Kind, Listener};
 use crate::pool::session::{State, Work};
 
 /// Where passing on comes to an end.
@@ -19,6 +21,52 @@ enum Stop {
     Ready { transaction: Transaction, last: bool },
     /// At a piece that means more than what it says to the client.
     Piece(Piece, Turn),
+}
+
+/// The part of a chunk that is on its way to a client.
+struct Passage {
+    from: usize,
+    to: usize,
+    /// Passed on so far.
+    bytes: usize,
+}
+
+impl Passage {
+    /// Passes on what there is, then replies that are made here: they come behind it.
+    fn insert(
+        &mut self,
+        made: impl Iterator<Item = Made>,
+        listener: &mut Listener<'_>,
+        chunk: &Bytes,
+    ) {
+        self.cut(listener, chunk);
+        for made in made {
+            let reply = made_reply(made);
+            self.bytes += reply.len();
+            listener.say(reply);
+        }
+    }
+
+    fn cut(&mut self, listener: &mut Listener<'_>, chunk: &Bytes) {
+        if let Some(bytes) = chunk.get(self.from..self.to).filter(|bytes| !bytes.is_empty()) {
+            listener.hear(chunk, bytes);
+            self.bytes += bytes.len();
+        }
+        self.from = self.to;
+    }
+
+    /// Passes on what is left: the chunk itself, if that is all of it. Tells how many bytes it was in
+    /// all.
+    fn end(mut self, listener: &mut Listener<'_>, chunk: &mut Bytes, read: &mut usize) -> usize {
+        if (self.from, self.to) != (0, chunk.len()) {
+            self.cut(listener, chunk);
+            return self.bytes;
+        }
+        self.bytes += chunk.len();
+        *read = 0;
+        listener.hear_all(std::mem::take(chunk));
+        self.bytes
+    }
 }
 
 impl Engine {
@@ -114,11 +162,11 @@ impl Engine {
         let mut listener = self.clients.get_mut(&client)?.listener()?;
         let (scanner, talk, parameters) = session.listened()?;
         talk.answer_began(self.now);
-        let mut plain = *read;
+        let mut passage = Passage { from: *read, to: *read, bytes: 0 };
         let stop = loop {
             let Some(piece) = scanner.next_whole(&mut rest) else { break None };
             if talk.passes(piece.tag()) {
-                plain = chunk.len() - rest.len();
+                passage.to = chunk.len() - rest.len();
                 continue;
             }
             if let Piece::Message(message) = &piece
@@ -128,23 +176,19 @@ impl Engine {
             }
             let turn = talk.turn(&piece);
             let plainly = matches!(turn, Turn::Forward | Turn::Ready { ours: false, .. });
-            if !plainly || !talk.has_nothing_ahead() {
+            if !plainly || talk.owes_more() {
                 break Some(Stop::Piece(piece.hold(chunk), turn));
             }
-            plain = chunk.len() - rest.len();
+            if !talk.made.is_empty() {
+                passage.insert(talk.made.drain(..), &mut listener, chunk);
+            }
+            passage.to = chunk.len() - rest.len();
             if let Turn::Ready { transaction, last, .. } = turn {
                 break Some(Stop::Ready { transaction, last });
             }
         };
-        let passed = *read..plain;
         *read = chunk.len() - rest.len();
-        self.answer_bytes += passed.len();
-        if passed == (0..chunk.len()) {
-            *read = 0;
-            listener.hear_all(std::mem::take(chunk));
-        } else if !passed.is_empty() {
-            listener.hear(chunk, chunk.get(passed).unwrap_or_default());
-        }
+        self.answer_bytes += passage.end(&mut listener, chunk, read);
         if talk.has_settled() {
             self.settle_statements(id, Some(holder));
         }

@@ -30,7 +30,7 @@ impl Engine {
         if !talk.has_settled() {
             return;
         }
-        let settled = talk.replies.take_settled();
+        let mut settled = talk.replies.take_settled();
         let dropped = std::mem::take(&mut talk.dropped);
         if let Some(statement) = talk.broken.take() {
             self.library.interned.renew(statement);
@@ -40,9 +40,10 @@ impl Engine {
         let interned = &mut self.library.interned;
         let mut client = served.and_then(|c| self.clients.get_mut(&c));
         let speaker = client.as_mut().and_then(|c| c.speaker_mut());
-        let moved = settle(settled, speaker, &mut session.statements, interned);
-        if moved && let Some(talk) = session.any_talk_mut() {
-            talk.unnamed_here = false;
+        let moved = settle(settled.drain(..), speaker, &mut session.statements, interned);
+        if let Some(talk) = session.any_talk_mut() {
+            talk.unnamed_here &= !moved;
+            talk.replies.reuse(settled);
         }
         for one in dropped {
             let Some(speaker) = client.as_mut().and_then(|c| c.speaker_mut()) else { continue };

@@ -67,6 +67,8 @@ pub(crate) struct Replies {
     skipping: bool,
     /// COPY data is asked for, and its end is not sent.
     copying: bool,
+    /// Since the queue was empty last, something was sent that changes what names mean.
+    names_changed: bool,
     /// Ready points to come.
     ready_points: usize,
     settled: Vec<Settled>,
@@ -82,6 +84,7 @@ impl Default for Replies {
             within: Within::Start,
             skipping: false,
             copying: false,
+            names_changed: false,
             ready_points: 0,
             settled: Vec::new(),
             undone: Vec::new(),
@@ -101,14 +104,16 @@ impl Replies {
 
     /// Nothing is to come, and nothing came: but room that was made stays, within a bound.
     pub(crate) fn empty(&mut self) {
-        let Self { queue, within, skipping, copying, ready_points, settled, undone } = self;
+        let Self { queue, within, skipping, copying, names_changed, ready_points, settled, undone } =
+            self;
         queue.clear();
         settled.clear();
         undone.clear();
         if queue.capacity() + settled.capacity() + undone.capacity() > SPARE_ENTRIES_MAX {
             (*queue, *settled, *undone) = Default::default();
         }
-        (*within, *skipping, *copying, *ready_points) = (Within::Start, false, false, 0);
+        (*within, *ready_points) = (Within::Start, 0);
+        (*skipping, *copying, *names_changed) = (false, false, false);
     }
 
     /// A message was sent. False if the server throws it away.
@@ -139,23 +144,15 @@ impl Replies {
             self.skipping = false;
         }
         self.ready_points += usize::from(expect.is_answered_by_ready());
+        self.names_changed =
+            note.may_change_names() || self.names_changed && !self.queue.is_empty();
         self.queue.push_back(Entry { expect, note });
         true
     }
 
     /// True if an error to come may undo what a client did to its names.
     pub(crate) fn may_undo_names(&self) -> bool {
-        let named = |note: &Note| match note {
-            Note::Names { .. } | Note::Closes { .. } | Note::Unnamed { .. } => true,
-            Note::Asks { before, .. } => !matches!(before, Unnamed::None),
-            Note::Nothing
-            | Note::Ours
-            | Note::Prepares { .. }
-            | Note::Evicts { .. }
-            | Note::Uses(_)
-            | Note::Runs(_) => false,
-        };
-        self.queue.iter().any(|e| named(&e.note))
+        self.names_changed && self.queue.iter().any(|e| e.note.changes_names())
     }
 
     /// True if nothing is to come.
@@ -193,20 +190,39 @@ impl Replies {
         settled
     }
 
+    /// Room that [`Replies::take_settled`] took along serves again.
+    pub(crate) fn reuse(&mut self, room: Vec<Settled>) {
+        if self.settled.is_empty() && room.is_empty() {
+            self.settled = room;
+        }
+    }
+
+    /// True if something was undone since.
+    #[inline]
+    pub(crate) fn has_undone(&self) -> bool {
+        !self.undone.is_empty()
+    }
+
     /// True if there is something for [`Replies::take_settled`].
+    #[inline]
     pub(crate) fn has_settled(&self) -> bool {
         !self.settled.is_empty() || !self.undone.is_empty()
     }
 
     /// True if the next reply may be one that is made here.
     #[inline]
-    pub(crate) fn may_be_made(&self) -> bool {
+    fn may_be_made(&self) -> bool {
         self.within == Within::Start && self.queue.front().is_some_and(|e| !e.expect.is_sent())
     }
 
     /// A reply that is made here and whose turn it is. With `waits`, only if a Flush behind it
     /// asks for it now; otherwise a reply of the server is about to follow.
+    #[inline]
     pub(crate) fn take_made(&mut self, waits: bool) -> Option<Made> {
+        if self.may_be_made() { self.find_made(waits) } else { None }
+    }
+
+    fn find_made(&mut self, waits: bool) -> Option<Made> {
         loop {
             let unsent = self.queue.iter().take_while(|e| !e.expect.is_sent());
             let flushed = unsent.clone().any(|e| e.expect == Expect::Flush);

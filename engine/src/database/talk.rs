@@ -297,7 +297,7 @@ impl Talk {
     /// [`Talk::turn`] tells.
     #[inline]
     pub(crate) fn passes(&mut self, tag: u8) -> bool {
-        let plain = self.has_nothing_ahead() && self.replies.passes(tag);
+        let plain = self.made.is_empty() && !self.owes_more() && self.replies.passes(tag);
         if plain {
             self.answered = true;
             self.swallowing = false;
@@ -306,11 +306,14 @@ impl Talk {
         plain
     }
 
-    /// True if what answers the client is passed on as it is: nothing made here goes ahead of it, and
-    /// nothing is to be settled first.
+    /// True if what was said means more than what it says to the client, and that must be dealt with
+    /// before the next message. What was prepared may be noted later, in the order it was.
     #[inline]
-    pub(crate) fn has_nothing_ahead(&self) -> bool {
-        self.made.is_empty() && self.fatal.is_none() && !self.has_settled()
+    pub(crate) fn owes_more(&self) -> bool {
+        self.fatal.is_some()
+            || self.replies.has_undone()
+            || !self.dropped.is_empty()
+            || self.broken.is_some()
     }
 
     /// What a piece of the database's bytes means.
@@ -339,9 +342,7 @@ impl Talk {
         if tag == tag::ERROR_RESPONSE && self.trying && self.replies.next_is_query() {
             self.not_set = message.map(|m| Message { tag, raw: Bytes::copy_from_slice(m.raw) });
         }
-        while self.replies.may_be_made()
-            && let Some(made) = self.replies.take_made(false)
-        {
+        while let Some(made) = self.replies.take_made(false) {
             self.made.push(made);
         }
         match self.replies.accept(tag) {

@@ -152,6 +152,14 @@ impl Listener<'_> {
         }
     }
 
+    /// Adds a message that is made here.
+    pub(crate) fn say(&mut self, message: Bytes) {
+        match self {
+            Self::Exchange(answer) => answer.push_all(message),
+            Self::Socket(socket) => socket.say(message),
+        }
+    }
+
     /// Adds whole messages, as they lie in a chunk.
     #[inline]
     pub(crate) fn hear(&mut self, chunk: &Bytes, bytes: &[u8]) {
