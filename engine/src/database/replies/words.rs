@@ -81,10 +81,8 @@ impl Note {
 
     /// True if what names mean is other behind the message, as long as it does not fail.
     pub(super) fn changes_names(&self) -> bool {
-        match self {
-            Self::Asks { before, .. } => !matches!(before, Unnamed::None),
-            other => other.may_change_names(),
-        }
+        let ends_none = matches!(self, Self::Asks { before: Unnamed::None, .. });
+        self.may_change_names() && !ends_none
     }
 
     /// True for those of which [`Note::changes_names`] is true, or may become so.
