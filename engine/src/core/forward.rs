@@ -77,6 +77,7 @@ impl Engine {
         let Kind::Socket(socket) = &mut client.kind else { return };
         let Some(session) = self.sessions.get_mut(&session_id) else { return };
         let Some(mut talk) = session.take_talk() else { return };
+        talk.begin_turn(session.written);
         let backlog = match session.way {
             Way::Agent => self.links.queued(session.stream) as u64,
             Way::Direct => session.written.saturating_sub(session.taken),
