@@ -295,7 +295,7 @@ mod tests {
         let diary = Diary::default();
         let driver = driver(&diary);
         let client = ClientId(5);
-        let bytes = vec![Bytes::from_static(b"R"), Bytes::from_static(b"Z")];
+        let bytes = [Bytes::from_static(b"R"), Bytes::from_static(b"Z")].into_iter().collect();
         driver.perform(Output::GrantSocket { client, bytes: 7 });
         driver.perform(Output::WriteSocket { client, bytes });
         driver.perform(Output::CloseSocket { client });

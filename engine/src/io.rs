@@ -7,6 +7,7 @@ use bytes::Bytes;
 pub use pierhead_wire::pg::startup::Mode;
 
 use crate::ids::{ClientId, LinkId, SessionId, StreamId};
+use crate::parts::Parts;
 use crate::settings::Way;
 
 /// Something that happened.
@@ -205,7 +206,7 @@ pub enum Output {
         /// Which.
         stream: StreamId,
         /// The bytes; at most one `Write` per stream and drain.
-        bytes: Vec<Bytes>,
+        bytes: Parts,
     },
     /// Begin TLS on the stream. Answered by `StreamSecured` or `StreamClosed`.
     StartTls {
@@ -231,7 +232,7 @@ pub enum Output {
         /// Whose.
         client: ClientId,
         /// The answer, `docs/protocol.md` section 1.3, from its version byte to its outcome.
-        bytes: Vec<Bytes>,
+        bytes: Parts,
     },
     /// The client's answer is large: answer its call with a stream now and write these first
     /// bytes of the answer to it.
@@ -239,14 +240,14 @@ pub enum Output {
         /// Whose.
         client: ClientId,
         /// The first bytes of the answer.
-        bytes: Vec<Bytes>,
+        bytes: Parts,
     },
     /// More bytes of a begun answer. The shell reports what the reader took by `ClientTook`.
     WriteAnswer {
         /// Whose.
         client: ClientId,
         /// The next bytes.
-        bytes: Vec<Bytes>,
+        bytes: Parts,
         /// True for the last write; nothing follows for this client.
         end: bool,
     },
@@ -256,7 +257,7 @@ pub enum Output {
         /// Whose.
         client: ClientId,
         /// The bytes; at most one `WriteSocket` per client and drain.
-        bytes: Vec<Bytes>,
+        bytes: Parts,
     },
     /// The shell may read this many more bytes from a socket's client. It starts with none.
     GrantSocket {

@@ -66,6 +66,7 @@ pub mod ids;
 pub mod io;
 pub mod limits;
 mod link;
+mod parts;
 mod pool;
 mod rng;
 #[cfg(sabotage)]
@@ -82,4 +83,5 @@ pub use crate::allowance::Allowance;
 pub use crate::core::Engine;
 pub use crate::core::status::{LinkCredit, Status};
 pub use crate::io::{Event, Input, Level, Mode, Output, Refusal, RefusalKind, Terms};
+pub use crate::parts::Parts;
 pub use crate::settings::{ResetPolicy, Settings, StatePolicy, Way};

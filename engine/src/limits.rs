@@ -326,6 +326,15 @@ pierhead_wire::limits! {
     #[unit = "texts"]
     pub const TEXTS_KEPT: usize = 1_024;
 
+    /// Texts that are found without being hashed, in the tables of statements and of what texts show:
+    /// most programs have so many that are frequent.
+    #[unit = "texts"]
+    pub const TEXTS_AT_HAND: usize = 64;
+
+    /// Bytes of a text up to which it is kept, to be compared with the next ones: 256 KiB in all.
+    #[unit = "bytes"]
+    pub const TEXT_AT_HAND_MAX: usize = 4 * 1024;
+
     /// Bytes of a message up to which it is copied together with others: below, a piece of its own
     /// costs more than the copy.
     #[unit = "bytes"]

@@ -153,7 +153,7 @@ impl Engine {
         if way.holds_back() {
             self.outputs.push_back(Output::Grant { stream, bytes: READ_WINDOW });
         }
-        self.write(stream, vec![bytes]);
+        self.write(stream, bytes.into());
     }
 
     pub(super) fn cancel_data(&mut self, stream: StreamId, bytes: &[u8]) {
@@ -171,7 +171,7 @@ impl Engine {
         if cancel.stage == Stage::Securing {
             cancel.stage = Stage::Sent;
             let request = cancel.request.clone();
-            self.write(stream, vec![request]);
+            self.write(stream, request.into());
         }
     }
 

@@ -115,7 +115,7 @@ impl Engine {
         }
         self.enter(id, why, |seat| State::Draining { seat, talk, after: None });
         if !out.is_empty() {
-            self.write_session(id, vec![out.freeze()]);
+            self.write_session(id, out.freeze().into());
         }
         let proves = self.begin_cancel(id);
         let within = if proves { DRAIN_TIMEOUT } else { DRAIN_GRACE };

@@ -53,7 +53,7 @@ impl Engine {
             // The server reads it when it has finished what it does, and ends the stream.
             let mut out = BytesMut::new();
             frontend::terminate(&mut out);
-            self.write_session(id, vec![out.freeze()]);
+            self.write_session(id, out.freeze().into());
             self.grant_reads(id);
         }
         if busy && way != Way::Agent {

@@ -12,11 +12,13 @@ use crate::ids::{ClientId, SessionId};
 use crate::io::Mode;
 use crate::limits::{LEASE_TURNS, WRITE_WINDOW};
 use crate::pool::client::{Exchange, Kind};
+use crate::pool::inbox::{Lump, Part};
 use crate::pool::session::{Fence, Session};
 use crate::pool::socket::Socket;
 use crate::settings::{ResetPolicy, Settings, StatePolicy, Way};
 use crate::sql::{Facts, Sign};
 use crate::state::Followed;
+use crate::statements::OnSession;
 use crate::time::Instant;
 
 use pierhead_wire::pg::frontend::{self, Target};
@@ -76,28 +78,33 @@ impl Engine {
         let Some(session) = self.sessions.get_mut(&session_id) else { return };
         let Some(mut talk) = session.take_talk() else { return };
         talk.begin_turn(session.written);
-        let (others_wait, pins_left) =
-            (!self.waiters.is_empty(), self.settings.pinned_max.saturating_sub(self.pinned));
-        let settings = &self.settings;
-        let rules = Rules { now: self.now, settings, pins_left, others_wait, room: 0 };
-        let mut out = std::mem::take(&mut self.spare_outgoing);
         let backlog = match session.way {
             Way::Agent => self.links.queued(session.stream) as u64,
             Way::Direct => session.written.saturating_sub(session.taken),
             // Nothing tells.
             Way::Cloudflared => 0,
         };
-        let rules = Rules { room: WRITE_WINDOW.saturating_sub(backlog), ..rules };
-        let stop = rules.write_socket(socket, &mut self.library, session, &mut talk, &mut out);
-        let mut made = Vec::new();
-        while let Some(reply) = talk.replies.take_made(true) {
-            made.push(reply);
+        let pinned = socket.pinned.is_some();
+        let rules = Rules {
+            now: self.now,
+            settings: &self.settings,
+            pins_left: self.settings.pinned_max.saturating_sub(self.pinned),
+            mode: socket.mode,
+            pinned,
+            had_its_turn: !pinned && socket.turns >= LEASE_TURNS && !self.waiters.is_empty(),
+            fence: session.fence,
+            room: WRITE_WINDOW.saturating_sub(backlog),
+        };
+        let mut out = std::mem::take(&mut self.spare_outgoing);
+        talk.make_again(&mut out);
+        let library = &mut self.library;
+        let stop =
+            rules.write_socket(socket, library, &mut session.statements, &mut talk, &mut out);
+        while let Some(made) = talk.replies.take_made(true) {
+            socket.say(super::turns::made_reply(made));
         }
         let began = !talk.is_quiet();
         session.put_talk(talk);
-        for reply in made {
-            socket.say(super::turns::made_reply(reply));
-        }
         if began
             && socket.query_until.is_none()
             && self.settings.query_timeout.0 > 0
@@ -228,7 +235,7 @@ fn goes_by_name(next: &Piece<&[u8]>, speaker: &Speaker, library: &mut Library) -
         tag::PARSE => {
             frontend::parse(message).is_some_and(|parse| speaker.names.get(parse.name).is_some())
         }
-        tag::QUERY => frontend::query(message).is_some_and(|sql| library.read(sql).forgets()),
+        tag::QUERY => frontend::query(message).is_some_and(|sql| library.read(sql).facts.forgets()),
         tag::BIND => frontend::bind(message).is_some_and(|bind| bind.statement.is_empty()),
         tag::DESCRIBE => matches!(frontend::target(message), Some(Target::Statement(b""))),
         _ => false,
@@ -240,7 +247,11 @@ struct Rules<'a> {
     now: Instant,
     settings: &'a Settings,
     pins_left: usize,
-    others_wait: bool,
+    mode: Mode,
+    pinned: bool,
+    /// Others wait, and it has had its share of the session.
+    had_its_turn: bool,
+    fence: Fence,
     /// Bytes that the transport takes now.
     room: u64,
 }
@@ -250,52 +261,58 @@ impl Rules<'_> {
         &self,
         socket: &mut Socket,
         library: &mut Library,
-        session: &mut Session,
+        on_session: &mut OnSession,
         talk: &mut Talk,
         out: &mut Outgoing,
     ) -> Stop {
-        let plain = socket.mode == Mode::Session;
-        let pinned = socket.pinned.is_some();
-        let refuse =
-            |facts: &Facts| rejected(self.settings, facts).or_else(|| self.pin(facts, pinned));
+        let refuse = |facts: &Facts| rejected(self.settings, facts).or_else(|| self.pin(facts));
         loop {
-            let Some((next, chunk)) = socket.inbox.peek_in() else { return Stop::Empty };
-            if let Some(stop) = self.stop_before(&next, socket, library, session.fence, talk, out) {
-                return stop;
-            }
-            if out.len() as u64 >= self.room {
-                return Stop::Full;
-            }
+            let Some(lump) = socket.inbox.next() else { return Stop::Empty };
             let mut translator = Translator {
                 library,
                 speaker: &mut socket.speaker,
-                on_session: &mut session.statements,
+                on_session,
                 talk,
                 out,
-                chunk,
+                chunk: lump.bytes(),
                 refuse: &refuse,
                 plan_cache: true,
                 now: self.now,
                 start: &socket.start_settings,
             };
-            let sent = if plain { translator.plain(&next) } else { translator.piece(&next) };
-            socket.inbox.skip();
-            if let Err(Malformed(what)) = sent {
-                return Stop::Malformed(what);
+            let (done, stop) = self.write_lump(lump, &mut translator);
+            socket.inbox.skip_part(done);
+            match stop {
+                Some(stop) => return stop,
+                None if done.is_empty() => return Stop::Empty,
+                None => {}
             }
         }
     }
 
+    /// Sends messages that lie in one chunk. Tells which, and why not the rest.
+    fn write_lump(&self, lump: &Lump, translator: &mut Translator<'_>) -> (Part, Option<Stop>) {
+        let mut done = Part::default();
+        for next in lump.pieces() {
+            if let Some(stop) = self.stop_before(&next, translator) {
+                return (done, Some(stop));
+            }
+            if translator.out.len() as u64 >= self.room {
+                return (done, Some(Stop::Full));
+            }
+            let plain = self.mode == Mode::Session;
+            let sent = if plain { translator.plain(&next) } else { translator.piece(&next) };
+            done.add(&next);
+            if let Err(Malformed(what)) = sent {
+                return (done, Some(Stop::Malformed(what)));
+            }
+        }
+        (done, None)
+    }
+
     /// Why a client's next message may not be sent now, if it may not.
-    fn stop_before(
-        &self,
-        next: &Piece<&[u8]>,
-        socket: &Socket,
-        library: &mut Library,
-        fence: Fence,
-        talk: &mut Talk,
-        out: &mut Outgoing,
-    ) -> Option<Stop> {
+    fn stop_before(&self, next: &Piece<&[u8]>, translator: &mut Translator<'_>) -> Option<Stop> {
+        let talk = &mut *translator.talk;
         let between = !talk.unsynced && !talk.mid_message;
         if talk.must_wait() {
             return Some(Stop::Busy);
@@ -304,26 +321,26 @@ impl Rules<'_> {
             let may_leave = talk.is_quiet() || !between;
             return Some(if may_leave { Stop::Left } else { Stop::Busy });
         }
+        if !between {
+            return None;
+        }
         if talk.is_quiet() {
             talk.forgets = false;
-            talk.make_again(out);
             // What comes next could be hit in place of what was meant.
-            return fence.may_hit().then_some(Stop::Busy);
+            return self.fence.may_hit().then_some(Stop::Busy);
         }
         let uncertain = talk.restore.is_some()
             || talk.forgets
-            || (socket.mode == Mode::Transaction
+            || (self.mode == Mode::Transaction
                 && talk.replies.may_undo_names()
-                && goes_by_name(next, &socket.speaker, library));
-        let had_its_turn =
-            self.others_wait && socket.turns >= LEASE_TURNS && socket.pinned.is_none();
-        (between && (uncertain || had_its_turn)).then_some(Stop::Busy)
+                && goes_by_name(next, translator.speaker, translator.library));
+        (uncertain || self.had_its_turn).then_some(Stop::Busy)
     }
 
     /// Why a statement that would pin the session may not.
-    fn pin(&self, facts: &Facts, pinned: bool) -> Option<Refused> {
+    fn pin(&self, facts: &Facts) -> Option<Refused> {
         let sign: Sign = facts.signs.state?;
-        if pinned || self.pins_left > 0 {
+        if self.pinned || self.pins_left > 0 {
             return None;
         }
         Some(Refused::new(

@@ -9,14 +9,17 @@ mod exchanges;
 mod forward;
 mod grant;
 mod greet;
+mod hear;
 mod leases;
 mod links;
 mod login;
 mod open;
 mod park;
 mod prepare;
+mod ready;
 mod reset;
 mod sockets;
+mod speak;
 pub(crate) mod status;
 mod streams;
 mod time;
@@ -25,8 +28,6 @@ mod wish;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
-
-use bytes::Bytes;
 
 use self::cancel::Cancels;
 use self::status::Counters;
@@ -40,6 +41,7 @@ use crate::database::translate::Library;
 use crate::ids::{ClientId, SessionId, StreamId};
 use crate::io::{Event, Input, Level, Output};
 use crate::link::{Fingerprint, Links};
+use crate::parts::Parts;
 use crate::pool::budget::{Budget, Seat};
 use crate::pool::classes::Classes;
 use crate::pool::client::Client;
@@ -106,6 +108,10 @@ pub struct Engine {
     /// Room in which messages for a session are put together. It is taken out for that: what is
     /// forgotten in it is gone, and never another session's.
     spare_outgoing: Outgoing,
+    /// The session of which a chunk is being read: nothing is sent on it meanwhile.
+    heard: Option<SessionId>,
+    /// Something is to be said on it as soon as the chunk is read.
+    speaks_next: bool,
     /// Sessions were wanted, and a deadline of the pool may be set to open them.
     opens_put_off: bool,
     /// What is counted in the isolate's allowance.
@@ -157,6 +163,8 @@ impl Engine {
             starved: BTreeSet::new(),
             spare_talks: SpareTalks::default(),
             spare_outgoing: Outgoing::default(),
+            heard: None,
+            speaks_next: false,
             opens_put_off: false,
             counted: 0,
             budget: Budget::new(settings.pool_size),
@@ -303,7 +311,7 @@ impl Engine {
     }
 
     /// Queues bytes for a stream, joined with what is queued for it already.
-    fn write(&mut self, stream: StreamId, bytes: Vec<Bytes>) {
+    fn write(&mut self, stream: StreamId, bytes: Parts) {
         for output in self.outputs.iter_mut().rev() {
             if let Output::Write { stream: other, bytes: queued } = output {
                 if *other == stream {
@@ -321,9 +329,9 @@ impl Engine {
     }
 
     /// Queues bytes for a session and counts them.
-    fn write_session(&mut self, id: SessionId, bytes: Vec<Bytes>) {
+    fn write_session(&mut self, id: SessionId, bytes: Parts) {
         let Some(session) = self.sessions.get_mut(&id) else { return };
-        session.written += bytes.iter().map(|b| b.len() as u64).sum::<u64>();
+        session.written += bytes.bytes() as u64;
         let stream = session.stream;
         match session.way {
             Way::Agent => self.links.write(stream, bytes),

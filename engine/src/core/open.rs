@@ -174,7 +174,7 @@ impl Engine {
         let Some(stream) = self.sessions.get(&id).map(|s| s.stream) else { return };
         match step {
             Ok(Step::Wait) => {}
-            Ok(Step::Write(bytes)) => self.write_session(id, vec![bytes]),
+            Ok(Step::Write(bytes)) => self.write_session(id, bytes.into()),
             Ok(Step::StartTls) => self.outputs.push_back(Output::StartTls { stream }),
             Ok(Step::Ready(greeting)) => self.logged_in(id, greeting),
             Err(failure) => self.open_failed(id, failure),

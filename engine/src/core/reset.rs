@@ -11,7 +11,8 @@ use crate::database::talk::is_asynchronous;
 use crate::database::transaction::Transaction;
 use crate::ids::SessionId;
 use crate::limits::RESET_TIMEOUT;
-use crate::pool::session::{After, Reset, State, Why};
+use crate::parts::Parts;
+use crate::pool::session::{After, Clearing, Reset, State, Why};
 use crate::pool::timers::Target;
 use crate::state::Followed;
 use crate::time::Reason;
@@ -35,7 +36,7 @@ impl Engine {
         if after.indelible {
             self.end(id, Why::Indelible);
         } else if after.reset_sent {
-            self.enter_reset(id, 1, in_transaction);
+            self.await_reset(id, in_transaction);
             #[cfg(sabotage)]
             if crate::sabotage::active(crate::sabotage::Bug::ReleaseBeforeReset) {
                 self.release(id, Why::Cleared);
@@ -48,8 +49,7 @@ impl Engine {
                 self.release(id, Why::Cleared);
                 return;
             }
-            self.write_session(id, vec![discard_all()]);
-            self.enter_reset(id, 1, false);
+            self.enter_reset(id, Clearing { block: false, state: true });
         } else {
             self.release(id, Why::Answered);
         }
@@ -58,22 +58,36 @@ impl Engine {
     /// `DISCARD ALL` is refused inside a transaction block, so the block goes first.
     fn roll_back(&mut self, id: SessionId, clear: bool) {
         self.counters.rolled_back += 1;
-        let mut commands = vec![query("ROLLBACK")];
-        if clear {
-            commands.push(discard_all());
-        }
-        let count = commands.len();
-        self.write_session(id, commands);
-        self.enter_reset(id, count, false);
+        self.enter_reset(id, Clearing { block: true, state: clear });
     }
 
-    fn enter_reset(&mut self, id: SessionId, commands: usize, void: bool) {
+    /// Awaits the answer to a reset that was sent behind a request; `void` if it cannot have worked.
+    fn await_reset(&mut self, id: SessionId, void: bool) {
+        self.resets(id, Reset { replies: Replies::to_queries(1), unsent: None, void });
+    }
+
+    /// Sends a reset as soon as all is read that came before it.
+    fn enter_reset(&mut self, id: SessionId, clearing: Clearing) {
+        let unsent = Some(clearing);
+        self.resets(id, Reset { replies: Replies::default(), unsent, void: false });
+        self.speak_soon(id);
+    }
+
+    fn resets(&mut self, id: SessionId, reset: Reset) {
         self.counters.resets += 1;
-        self.enter(id, Why::Answered, |seat| State::Resetting {
-            seat,
-            reset: Reset { replies: Replies::to_queries(commands), void },
-        });
+        self.enter(id, Why::Answered, |seat| State::Resetting { seat, reset });
         self.timers.set(Target::Session(id), Reason::ResetDeadline, self.now + RESET_TIMEOUT);
+    }
+
+    /// Sends what clears a session.
+    pub(super) fn send_reset(&mut self, id: SessionId) {
+        let Some(session) = self.sessions.get_mut(&id) else { return };
+        let State::Resetting { reset, .. } = session.state_mut() else { return };
+        let Some(Clearing { block, state }) = reset.unsent.take() else { return };
+        let rollback = block.then(|| query("ROLLBACK"));
+        let commands: Parts = rollback.into_iter().chain(state.then(discard_all)).collect();
+        reset.replies = Replies::to_queries(commands.len());
+        self.write_session(id, commands);
     }
 
     /// A reply to a reset. Anything but the plain success of each command ends the session.
@@ -124,6 +138,6 @@ impl Engine {
             frontend::sync(&mut out);
             talk.sent(Expect::Sync, Note::Nothing);
         }
-        self.write_session(id, vec![out.freeze()]);
+        self.write_session(id, out.freeze().into());
     }
 }

@@ -4,21 +4,16 @@ use bytes::Bytes;
 
 use crate::core::Engine;
 use crate::core::forward::make_ready;
-use crate::database::outgoing::Outgoing;
-use crate::database::transaction::Transaction;
 use crate::failure::Failure;
 use crate::ids::{ClientId, SessionId};
 use crate::io::{Mode, Output, Terms};
 use crate::limits::{
-    ANSWER_UNTAKEN_MAX, CLIENT_WINDOW, FORWARD_EARLY, LEASE_TURNS, REQUEST_BYTES_BUDGET,
-    SOCKETS_MAX,
+    ANSWER_UNTAKEN_MAX, CLIENT_WINDOW, FORWARD_EARLY, REQUEST_BYTES_BUDGET, SOCKETS_MAX,
 };
+use crate::parts::Parts;
 use crate::pool::client::{Client, Kind, Place};
-use crate::pool::places::Move;
-use crate::pool::session::{After, Fence, State, Why, Work};
+use crate::pool::session::{State, Why, Work};
 use crate::pool::socket::{Socket, Stage};
-use crate::settings::ResetPolicy;
-use crate::sql::Sign;
 
 impl Engine {
     pub(super) fn socket_opened(&mut self, id: ClientId, terms: &Terms) {
@@ -118,6 +113,10 @@ impl Engine {
     /// A resting socket that asks for something waits for a session.
     fn requeue_socket_if_it_wants(&mut self, id: ClientId) {
         let now = self.now;
+        let said = |client: &Client| client.socket().is_some_and(|s| s.inbox_bytes() > 0);
+        if !self.clients.get(&id).is_some_and(said) {
+            return self.arm_socket(id);
+        }
         self.answer_prepared(id);
         let Some(client) = self.clients.get_mut(&id) else { return };
         let resting = client.place == Place::Resting;
@@ -165,186 +164,6 @@ impl Engine {
         self.forward_socket(id);
     }
 
-    /// What was sent ahead of a socket's messages was answered.
-    pub(super) fn socket_prepared(&mut self, session_id: SessionId, id: ClientId) {
-        let Some(session) = self.sessions.get_mut(&session_id) else { return };
-        let Some(talk) = session.talk_mut() else { return };
-        if !talk.trying {
-            let transaction = talk.transaction;
-            self.note_changes(session_id, id, transaction);
-            return self.socket_goes_on(session_id, id, transaction);
-        }
-        if !talk.replies.is_empty() {
-            return;
-        }
-        talk.trying = false;
-        let refused = talk.not_set.take();
-        let Some(Kind::Socket(socket)) = self.clients.get_mut(&id).map(|c| &mut c.kind) else {
-            return;
-        };
-        match refused {
-            None => {
-                socket.untried = false;
-                self.forward_socket(id);
-            }
-            Some(error) => {
-                // The text was one transaction, so nothing of it holds.
-                session.applied = crate::state::Followed::default();
-                if let Some(talk) = session.talk_mut() {
-                    talk.must_reset = true;
-                }
-                socket.say(error.raw);
-                self.close_socket(id, Why::ClientWrong);
-            }
-        }
-    }
-
-    /// A ready point of a socket's client.
-    pub(super) fn socket_ready(
-        &mut self,
-        session_id: SessionId,
-        id: ClientId,
-        transaction: Transaction,
-    ) {
-        let now = self.now;
-        let Some(session) = self.sessions.get_mut(&session_id) else { return };
-        if session.fence == Fence::Wanted {
-            // What it was meant for is answered.
-            self.forget_wanted_cancel(session_id);
-        }
-        let Some(talk) = self.sessions.get_mut(&session_id).and_then(|s| s.talk_mut()) else {
-            return;
-        };
-        let quiet = talk.is_quiet();
-        let mut again = Outgoing::default();
-        let restores = talk.make_again(&mut again);
-        let Some(Kind::Socket(socket)) = self.clients.get_mut(&id).map(|c| &mut c.kind) else {
-            return;
-        };
-        socket.turns += 1;
-        socket.active_at = now;
-        if quiet {
-            socket.query_until = None;
-            socket.cancelled_by_time = false;
-        }
-        self.note_changes(session_id, id, transaction);
-        if restores {
-            return self.write_session(session_id, again.take());
-        }
-        self.socket_goes_on(session_id, id, transaction);
-    }
-
-    /// Settings that were committed follow the client; what cannot be followed keeps the session.
-    fn note_changes(&mut self, session_id: SessionId, id: ClientId, transaction: Transaction) {
-        let Some(session) = self.sessions.get_mut(&session_id) else { return };
-        let Some(talk) = session.talk_mut() else { return };
-        let changes = talk.effects.take_changes();
-        let mut sign = talk.effects.sign();
-        let Some(Kind::Socket(socket)) = self.clients.get_mut(&id).map(|c| &mut c.kind) else {
-            return;
-        };
-        if socket.mode == Mode::Transaction && !changes.is_empty() {
-            // A reset leads the client back to what it set at its start; the session, which does not
-            // know, to its own defaults.
-            let wanted = socket.settings.after_with(&socket.start_settings, &changes);
-            match (wanted, session.applied.after(&changes)) {
-                (Ok(wanted), Ok(applied)) => {
-                    socket.settings = wanted;
-                    session.applied = applied;
-                }
-                (Err(_), _) | (_, Err(_)) => sign = sign.or(Some(Sign::Set)),
-            }
-        }
-        if let Some(sign) = sign.filter(|_| transaction == Transaction::None) {
-            self.pin_socket(id, sign.name());
-        }
-    }
-
-    /// What comes after a ready point of a socket's client.
-    fn socket_goes_on(&mut self, session_id: SessionId, id: ClientId, transaction: Transaction) {
-        let now = self.now;
-        let Some(session) = self.sessions.get_mut(&session_id) else { return };
-        let Some(talk) = session.talk_mut() else { return };
-        let quiet = talk.is_quiet() || planted!(ReleaseBeforeLastSync);
-        let fatal = talk.fatal.is_some();
-        let Some(Kind::Socket(socket)) = self.clients.get_mut(&id).map(|c| &mut c.kind) else {
-            return;
-        };
-        if transaction != Transaction::None {
-            return self.forward_socket(id);
-        }
-        let limit = self.settings.transaction_timeout;
-        socket.transaction_until = (limit.0 > 0).then(|| now + limit);
-        let wants = socket.inbox.wants() > 0 || socket.inbox_bytes() >= FORWARD_EARLY;
-        let may_stay = socket.turns < LEASE_TURNS || self.waiters.is_empty();
-        let stays = self.keeps_session(id);
-        if fatal || !quiet || stays || (wants && may_stay) {
-            return self.forward_socket(id);
-        }
-        self.release_socket(session_id, id);
-        self.drive_socket(id);
-    }
-
-    /// True if a socket keeps its session between transactions.
-    fn keeps_session(&self, id: ClientId) -> bool {
-        let socket = self.clients.get(&id).and_then(Client::socket);
-        socket.is_some_and(|s| s.pinned.is_some())
-    }
-
-    /// A socket's transaction is over, and its session free for others.
-    fn release_socket(&mut self, session_id: SessionId, id: ClientId) {
-        if let Some(client) = self.clients.get_mut(&id) {
-            client.enter(Place::Resting, Move::Released);
-            if let Kind::Socket(socket) = &mut client.kind {
-                socket.transaction_until = None;
-            }
-        }
-        self.flush_socket(id);
-        self.lease_over(session_id);
-    }
-
-    /// The holder of a session has no more use for it, and nothing is on its way.
-    pub(super) fn lease_over(&mut self, id: SessionId) {
-        let Some(session) = self.sessions.get_mut(&id) else { return };
-        self.stalled.remove(&id);
-        let Some(talk) = session.talk() else {
-            return self.release(id, Why::NotSent);
-        };
-        let unnamed = talk.unnamed_used;
-        let after = After {
-            transaction: talk.transaction,
-            must_reset: talk.must_reset
-                || talk.effects.sign().is_some()
-                || self.settings.reset == ResetPolicy::Always,
-            reset_sent: talk.reset_sent,
-            indelible: talk.effects.indelible,
-        };
-        session.unnamed |= unnamed;
-        match session.fence {
-            Fence::Sent | Fence::Asked(_) if planted!(CancelNotFenced) => self.clean_up(id, after),
-            Fence::Open => self.clean_up(id, after),
-            Fence::Wanted => {
-                self.forget_wanted_cancel(id);
-                self.clean_up(id, after);
-            }
-            Fence::Sent | Fence::Asked(_) => {
-                let Some(talk) = session.take_talk() else { return };
-                self.await_fence(id, talk, after);
-            }
-            Fence::Unproved => self.end(id, Why::Fenced),
-        }
-    }
-
-    /// The session stays with its client beyond its transactions.
-    pub(super) fn pin_socket(&mut self, id: ClientId, why: &'static str) {
-        let Some(socket) = self.clients.get_mut(&id).and_then(Client::socket_mut) else { return };
-        if socket.pinned.is_none() {
-            socket.pinned = Some(why);
-            self.pinned += 1;
-            self.counters.pins += 1;
-        }
-    }
-
     /// Gives a socket's client what there is for it.
     pub(super) fn flush_socket(&mut self, id: ClientId) {
         let Some(Kind::Socket(socket)) = self.clients.get_mut(&id).map(|c| &mut c.kind) else {
@@ -363,7 +182,7 @@ impl Engine {
     }
 
     /// Queues bytes for a socket, joined with what is queued for it already.
-    pub(super) fn write_client(&mut self, id: ClientId, bytes: Vec<Bytes>) {
+    pub(super) fn write_client(&mut self, id: ClientId, bytes: Parts) {
         for output in self.outputs.iter_mut().rev() {
             if let Output::WriteSocket { client, bytes: queued } = output
                 && *client == id

@@ -123,7 +123,7 @@ impl Engine {
                 Some((socket.active_at + START_UP_TIMEOUT, Due::StartUp))
             }
             (Stage::Cancelling, _) => None,
-            (Stage::Open, Some(talk)) if !talk.awaits_client() => None,
+            (Stage::Open, Some(talk)) if !talk.awaits_client() || socket.mid_message => None,
             (Stage::Open, Some(talk)) if talk.is_quiet() && !is_open(talk.transaction) => {
                 after(settings.client_idle_timeout).map(|at| (at, Due::Idle))
             }

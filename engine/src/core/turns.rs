@@ -19,151 +19,11 @@ use crate::io::Level;
 use crate::limits::STATEMENT_TEXT_MAX;
 use crate::pool::client::{Client, Kind, Place};
 use crate::pool::places::Move;
-use crate::pool::session::{State, Why, Work};
+use crate::pool::session::{State, Why};
 use crate::sql;
 use crate::state::Followed;
 
 impl Engine {
-    pub(super) fn session_data(&mut self, id: SessionId, bytes: Bytes) {
-        let Some(session) = self.sessions.get_mut(&id) else { return };
-        session.owed += bytes.len();
-        session.rested = false;
-        if matches!(session.state(), State::Parked { .. }) {
-            self.unpark(id);
-        }
-        let Some(session) = self.sessions.get_mut(&id) else { return };
-        if matches!(session.state(), State::Ending { .. }) {
-            self.grant_reads(id);
-            return;
-        }
-        if let State::Opening { handshake: Some(handshake), .. } = session.state_mut()
-            && handshake.wants_tls_byte()
-        {
-            let step = handshake.handle_tls_byte(&bytes);
-            self.login_step(id, step);
-            return;
-        }
-        let client = self.served(id);
-        let mut rest: &[u8] = &bytes;
-        while let Some((piece, turn)) = self.answer_plainly(id, &bytes, &mut rest) {
-            self.leased_turned(id, &bytes, &piece.hold(&bytes), turn);
-        }
-        if !rest.is_empty() {
-            self.session_pieces(id, bytes.slice_ref(rest));
-        }
-        if let Some(client) = client {
-            self.flush_client(client);
-        }
-        self.grant_reads(id);
-    }
-
-    /// Passes on what has come for a client.
-    fn flush_client(&mut self, id: ClientId) {
-        match self.clients.get(&id).map(|c| &c.kind) {
-            Some(Kind::Exchange(_)) => self.flush_answer(id),
-            Some(Kind::Socket(_)) => self.flush_socket(id),
-            Some(Kind::Lease(_)) | None => {}
-        }
-    }
-
-    /// Passes on what plainly answers the client that is served, up to the first piece that means
-    /// more. `None` if what is left of the chunk is not for a client, or does not begin with a whole
-    /// piece.
-    fn answer_plainly<'a>(
-        &mut self,
-        id: SessionId,
-        chunk: &Bytes,
-        rest: &mut &'a [u8],
-    ) -> Option<(Piece<&'a [u8]>, Turn)> {
-        let client = self.served(id);
-        let now = self.now;
-        let session = self.sessions.get_mut(&id)?;
-        let holder = session.client()?;
-        let mut listener = client.and_then(|client| self.clients.get_mut(&client));
-        let mut listener = listener.as_mut().and_then(|client| client.listener());
-        let (scanner, talk, parameters) = session.listened()?;
-        let mut passed = 0;
-        let stop = loop {
-            let Some(piece) = scanner.next_whole(rest) else { break None };
-            if let Piece::Message(message) = &piece
-                && message.tag == tag::PARAMETER_STATUS
-            {
-                handshake::note_parameter(parameters, message);
-            }
-            talk.answer_began(now);
-            let turn = talk.turn(&piece);
-            match &mut listener {
-                Some(listener) if talk.is_plain(&turn) => {
-                    passed += piece.bytes().len();
-                    listener.hear(chunk, piece.bytes());
-                }
-                _ => break Some((piece, turn)),
-            }
-        };
-        self.answer_bytes += passed;
-        if stop.is_some() {
-            self.settle_statements(id, Some(holder));
-        }
-        stop
-    }
-
-    fn session_pieces(&mut self, id: SessionId, chunk: Bytes) {
-        let mut rest = chunk.clone();
-        let chunk = &chunk;
-        loop {
-            let Some(session) = self.sessions.get_mut(&id) else { return };
-            if matches!(session.state(), State::Ending { .. }) {
-                return;
-            }
-            match session.scanner.next_piece(&mut rest) {
-                Ok(None) => return,
-                Ok(Some(piece)) => self.session_piece(id, chunk, piece),
-                Err(error) => return self.wrong(id, &error.to_string()),
-            }
-        }
-    }
-
-    fn session_piece(&mut self, id: SessionId, chunk: &Bytes, piece: Piece) {
-        let Some(session) = self.sessions.get_mut(&id) else { return };
-        if let Piece::Message(message) = piece.view()
-            && message.tag == tag::PARAMETER_STATUS
-        {
-            handshake::note_parameter(&mut session.parameters, &message);
-        }
-        match session.state_mut() {
-            State::Opening { handshake, .. } => match (handshake, piece) {
-                (Some(handshake), Piece::Message(message)) => {
-                    let step = handshake.handle_message(
-                        &message,
-                        &self.settings,
-                        &mut self.keys,
-                        &mut self.rng,
-                    );
-                    self.login_step(id, step);
-                }
-                _ => self.wrong(id, "bytes before the login"),
-            },
-            State::Leased { client, work: Work::Talking(talk), .. } => {
-                let holder = *client;
-                talk.answer_began(self.now);
-                let turn = talk.turn(&piece.view());
-                self.settle_statements(id, Some(holder));
-                self.leased_turned(id, chunk, &piece, turn);
-            }
-            State::Draining { talk, after: None, .. } => {
-                let turn = talk.turn(&piece.view());
-                self.settle_statements(id, None);
-                self.draining_turned(id, turn);
-            }
-            State::Resetting { .. } => self.reset_piece(id, &piece),
-            State::Idle { .. }
-            | State::Parked { .. }
-            | State::Draining { .. }
-            | State::Leased { work: Work::Verifying, .. } => self.idle_piece(id, &piece),
-            State::Away { .. } | State::Ending { .. } | State::Moving => {}
-        }
-    }
-
     /// Keeps the tables of statements true to what the session and the client have.
     pub(super) fn settle_statements(&mut self, id: SessionId, holder: Option<ClientId>) {
         let Some(session) = self.sessions.get_mut(&id) else { return };
@@ -171,7 +31,7 @@ impl Engine {
         if !talk.has_settled() {
             return;
         }
-        let settled = talk.replies.take_settled();
+        let mut settled = talk.replies.take_settled();
         let dropped = std::mem::take(&mut talk.dropped);
         if let Some(statement) = talk.broken.take() {
             self.library.interned.renew(statement);
@@ -181,9 +41,10 @@ impl Engine {
         let interned = &mut self.library.interned;
         let mut client = served.and_then(|c| self.clients.get_mut(&c));
         let speaker = client.as_mut().and_then(|c| c.speaker_mut());
-        let moved = settle(settled, speaker, &mut session.statements, interned);
-        if moved && let Some(talk) = session.any_talk_mut() {
-            talk.unnamed_here = false;
+        let moved = settle(settled.drain(..), speaker, &mut session.statements, interned);
+        if let Some(talk) = session.any_talk_mut() {
+            talk.unnamed_here &= !moved;
+            talk.replies.reuse(settled);
         }
         for one in dropped {
             let Some(speaker) = client.as_mut().and_then(|c| c.speaker_mut()) else { continue };
@@ -214,9 +75,19 @@ impl Engine {
         self.settle_statements(id, None);
     }
 
-    fn leased_turned(&mut self, id: SessionId, chunk: &Bytes, piece: &Piece, turn: Turn) {
+    /// Does what a message of the database means for the client that holds its session.
+    pub(super) fn leased_turned(
+        &mut self,
+        id: SessionId,
+        chunk: &Bytes,
+        piece: &Piece,
+        turn: Turn,
+    ) {
         let Some(client) = self.served(id) else {
-            return self.wrong(id, "a reply while its lease asks for nothing");
+            if !matches!(turn, Turn::Aside) {
+                self.wrong(id, "a reply while its lease asks for nothing");
+            }
+            return;
         };
         match turn {
             Turn::Forward => {
@@ -239,15 +110,11 @@ impl Engine {
                 }
             }
             Turn::Ready { transaction, last, ours } => {
-                if !ours {
+                if ours {
+                    self.prepared(id, client, last.then_some(transaction));
+                } else {
                     self.forward(id, client, chunk, piece);
-                    self.account_segment(id, client);
-                }
-                match self.clients.get(&client).map(|c| &c.kind) {
-                    Some(Kind::Exchange(_)) if last => self.exchange_done(id, client, transaction),
-                    Some(Kind::Socket(_)) if ours => self.socket_prepared(id, client),
-                    Some(Kind::Socket(_)) => self.socket_ready(id, client, transaction),
-                    Some(Kind::Exchange(_) | Kind::Lease(_)) | None => {}
+                    self.ready(id, client, transaction, last);
                 }
             }
             Turn::Wrong(tag::ERROR_RESPONSE) if self.rests_with_socket(id, client) => {
@@ -260,6 +127,33 @@ impl Engine {
                 let what = format!("message type {:?} that answers nothing", char::from(tag));
                 self.wrong(id, &what);
             }
+        }
+    }
+
+    /// The client was told of a ready point.
+    pub(super) fn ready(
+        &mut self,
+        id: SessionId,
+        client: ClientId,
+        transaction: Transaction,
+        last: bool,
+    ) {
+        self.account_segment(id, client);
+        match self.clients.get(&client).map(|c| &c.kind) {
+            Some(Kind::Exchange(_)) if last => self.exchange_done(id, client, transaction),
+            Some(Kind::Socket(_)) => self.socket_ready(id, client, transaction),
+            Some(Kind::Exchange(_) | Kind::Lease(_)) | None => {}
+        }
+    }
+
+    /// A ready point of what the client did not send; `last` if nothing more is to come.
+    fn prepared(&mut self, id: SessionId, client: ClientId, last: Option<Transaction>) {
+        match (self.clients.get(&client).map(|c| &c.kind), last) {
+            (Some(Kind::Exchange(_)), Some(transaction)) => {
+                self.exchange_done(id, client, transaction);
+            }
+            (Some(Kind::Socket(_)), _) => self.socket_prepared(id, client),
+            _ => {}
         }
     }
 
@@ -370,17 +264,13 @@ impl Engine {
         let Some(talk) = self.sessions.get_mut(&id).and_then(|s| s.talk_mut()) else { return };
         let messages = talk.kept.messages();
         talk.kept.stop();
-        match self.clients.get_mut(&client).map(|c| &mut c.kind) {
-            Some(Kind::Exchange(_)) => self.write_exchange(id, client),
-            Some(Kind::Socket(socket)) => {
-                if planted!(CureTwice) {
-                    socket.inbox.put_back(messages.clone());
-                }
-                socket.inbox.put_back(messages);
-                self.forward_socket(client);
+        if let Some(socket) = self.clients.get_mut(&client).and_then(Client::socket_mut) {
+            if planted!(CureTwice) {
+                socket.inbox.put_back(messages.clone());
             }
-            Some(Kind::Lease(_)) | None => {}
+            socket.inbox.put_back(messages);
         }
+        self.speak_soon(id);
     }
 
     fn exchange_done(&mut self, id: SessionId, client: ClientId, transaction: Transaction) {
@@ -390,9 +280,9 @@ impl Engine {
         let outcome = outcome(talk, transaction, leased.is_some());
         self.counters.completed += 1;
         match leased {
-            Some(lease) if transaction != Transaction::None => {
+            Some(_) if transaction != Transaction::None => {
                 self.finish(client, outcome);
-                self.lease_rests(lease);
+                self.speak_soon(id);
             }
             Some(lease) => {
                 self.finish(client, outcome);
@@ -408,7 +298,7 @@ impl Engine {
     }
 
     /// Between requests the database may only tell what concerns nobody in particular.
-    fn idle_piece(&mut self, id: SessionId, piece: &Piece) {
+    pub(super) fn idle_piece(&mut self, id: SessionId, piece: &Piece) {
         match piece {
             Piece::Message(m) if is_asynchronous(m.tag) => {}
             Piece::Message(m) if m.tag == tag::ERROR_RESPONSE => {
@@ -439,6 +329,8 @@ impl Engine {
             if verifying {
                 let waiting = self.served(id).unwrap_or(holder);
                 self.requeue_from(holder, waiting);
+            } else if self.rests_with_socket(id, holder) {
+                self.lose(holder, &Failure::LostAtRest { detail: what.to_owned() });
             } else {
                 self.lose(holder, &Failure::Lost { detail: what.to_owned() });
             }

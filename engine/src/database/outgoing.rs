@@ -4,11 +4,12 @@
 use bytes::{Bytes, BytesMut};
 
 use crate::limits::{COPIED_BYTES_MAX, SPARE_BYTES_MAX};
+use crate::parts::Parts;
 
 /// Bytes to be written.
 #[derive(Debug, Default)]
 pub(crate) struct Outgoing {
-    pieces: Vec<Bytes>,
+    pieces: Parts,
     scratch: BytesMut,
     total: usize,
 }
@@ -45,7 +46,7 @@ impl Outgoing {
     }
 
     /// Everything, in order.
-    pub(crate) fn take(&mut self) -> Vec<Bytes> {
+    pub(crate) fn take(&mut self) -> Parts {
         self.flush();
         self.total = 0;
         std::mem::take(&mut self.pieces)

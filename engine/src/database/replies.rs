@@ -67,6 +67,8 @@ pub(crate) struct Replies {
     skipping: bool,
     /// COPY data is asked for, and its end is not sent.
     copying: bool,
+    /// Since the queue was empty last, something was sent that changes what names mean.
+    names_changed: bool,
     /// Ready points to come.
     ready_points: usize,
     settled: Vec<Settled>,
@@ -82,6 +84,7 @@ impl Default for Replies {
             within: Within::Start,
             skipping: false,
             copying: false,
+            names_changed: false,
             ready_points: 0,
             settled: Vec::new(),
             undone: Vec::new(),
@@ -101,14 +104,16 @@ impl Replies {
 
     /// Nothing is to come, and nothing came: but room that was made stays, within a bound.
     pub(crate) fn empty(&mut self) {
-        let Self { queue, within, skipping, copying, ready_points, settled, undone } = self;
+        let Self { queue, within, skipping, copying, names_changed, ready_points, settled, undone } =
+            self;
         queue.clear();
         settled.clear();
         undone.clear();
         if queue.capacity() + settled.capacity() + undone.capacity() > SPARE_ENTRIES_MAX {
             (*queue, *settled, *undone) = Default::default();
         }
-        (*within, *skipping, *copying, *ready_points) = (Within::Start, false, false, 0);
+        (*within, *ready_points) = (Within::Start, 0);
+        (*skipping, *copying, *names_changed) = (false, false, false);
     }
 
     /// A message was sent. False if the server throws it away.
@@ -139,23 +144,15 @@ impl Replies {
             self.skipping = false;
         }
         self.ready_points += usize::from(expect.is_answered_by_ready());
+        self.names_changed =
+            note.may_change_names() || self.names_changed && !self.queue.is_empty();
         self.queue.push_back(Entry { expect, note });
         true
     }
 
     /// True if an error to come may undo what a client did to its names.
     pub(crate) fn may_undo_names(&self) -> bool {
-        let named = |note: &Note| match note {
-            Note::Names { .. } | Note::Closes { .. } | Note::Unnamed { .. } => true,
-            Note::Asks { before, .. } => !matches!(before, Unnamed::None),
-            Note::Nothing
-            | Note::Ours
-            | Note::Prepares { .. }
-            | Note::Evicts { .. }
-            | Note::Uses(_)
-            | Note::Runs(_) => false,
-        };
-        self.queue.iter().any(|e| named(&e.note))
+        self.names_changed && self.queue.iter().any(|e| e.note.changes_names())
     }
 
     /// True if nothing is to come.
@@ -193,20 +190,39 @@ impl Replies {
         settled
     }
 
+    /// Room that [`Replies::take_settled`] took along serves again.
+    pub(crate) fn reuse(&mut self, room: Vec<Settled>) {
+        if self.settled.is_empty() && room.is_empty() {
+            self.settled = room;
+        }
+    }
+
+    /// True if something was undone since.
+    #[inline]
+    pub(crate) fn has_undone(&self) -> bool {
+        !self.undone.is_empty()
+    }
+
     /// True if there is something for [`Replies::take_settled`].
+    #[inline]
     pub(crate) fn has_settled(&self) -> bool {
         !self.settled.is_empty() || !self.undone.is_empty()
     }
 
     /// True if the next reply may be one that is made here.
     #[inline]
-    pub(crate) fn may_be_made(&self) -> bool {
+    fn may_be_made(&self) -> bool {
         self.within == Within::Start && self.queue.front().is_some_and(|e| !e.expect.is_sent())
     }
 
     /// A reply that is made here and whose turn it is. With `waits`, only if a Flush behind it
     /// asks for it now; otherwise a reply of the server is about to follow.
+    #[inline]
     pub(crate) fn take_made(&mut self, waits: bool) -> Option<Made> {
+        if self.may_be_made() { self.find_made(waits) } else { None }
+    }
+
+    fn find_made(&mut self, waits: bool) -> Option<Made> {
         loop {
             let unsent = self.queue.iter().take_while(|e| !e.expect.is_sent());
             let flushed = unsent.clone().any(|e| e.expect == Expect::Flush);
@@ -287,29 +303,57 @@ impl Replies {
         let Some(head) = self.queue.front() else { return Err(mismatch) };
         let (expect, ours) = (head.expect, head.note.is_ours());
         let query = expect == Expect::Query;
-        let reply = if tag == tag::ERROR_RESPONSE {
-            self.error(expect)
-        } else {
-            match expect {
-                Expect::Parse if tag == tag::PARSE_COMPLETE => Some(self.prepared()),
-                Expect::Bind if tag == tag::BIND_COMPLETE => Some(self.done()),
-                Expect::Close if tag == tag::CLOSE_COMPLETE => Some(self.done()),
-                Expect::Sync if tag == tag::READY_FOR_QUERY => Some(self.ready()),
-                Expect::DescribeStatement => self.describe(tag, true),
-                Expect::DescribePortal => self.describe(tag, false),
-                Expect::Execute => self.execute(tag),
-                Expect::Query => self.query(tag),
-                Expect::Function => self.function(tag),
-                Expect::Parse
-                | Expect::Bind
-                | Expect::Close
-                | Expect::Sync
-                | Expect::CopyEnd
-                | Expect::Made(_)
-                | Expect::Flush => None,
+        let reply = match (expect, tag) {
+            (_, tag::ERROR_RESPONSE) => self.error(expect),
+            (Expect::Parse, tag::PARSE_COMPLETE) => Some(self.prepared()),
+            (Expect::Sync, tag::READY_FOR_QUERY) => Some(self.ready()),
+            (Expect::Query | Expect::Function, tag::READY_FOR_QUERY) => {
+                let done = matches!(self.within, Within::Between | Within::Failed);
+                done.then(|| self.ready())
             }
+            (Expect::Query | Expect::Execute, tag::COMMAND_COMPLETE) => self.complete(expect),
+            (Expect::Query | Expect::Execute, tag::COPY_IN_RESPONSE) => self.copy_in(expect),
+            _ => self.part(expect, tag).then_some(Reply::Part),
         };
         reply.map(|reply| Accepted { reply, ours, query }).ok_or(mismatch)
+    }
+
+    /// Takes a message that is a part of an answer to the client, and means no more than that. False
+    /// if it is another one, or none at all: [`Replies::accept`] tells.
+    #[inline]
+    pub(crate) fn passes(&mut self, tag: u8) -> bool {
+        let head = self.queue.front().filter(|head| !head.note.is_ours()).map(|head| head.expect);
+        head.is_some_and(|expect| self.part(expect, tag))
+    }
+
+    /// Takes a message that is a part of the answer to the head of the queue, if it is one: it goes
+    /// on with that answer, or ends it where nothing is to be noted.
+    #[inline]
+    fn part(&mut self, expect: Expect, tag: u8) -> bool {
+        use Within::{Between, CopyDone, CopyOut, Described, Rows, Start};
+        self.within = match (expect, self.within, tag) {
+            (Expect::Query, Start | Between, tag::ROW_DESCRIPTION)
+            | (Expect::Query, Rows, tag::DATA_ROW)
+            | (Expect::Execute, Start | Rows, tag::DATA_ROW) => Rows,
+            (Expect::DescribeStatement, Start, tag::PARAMETER_DESCRIPTION) => Described,
+            (Expect::Query, Start, tag::EMPTY_QUERY_RESPONSE)
+            | (Expect::Function, Start, tag::FUNCTION_CALL_RESPONSE) => Between,
+            (Expect::Query, Start | Between, tag::COPY_OUT_RESPONSE)
+            | (Expect::Execute, Start, tag::COPY_OUT_RESPONSE)
+            | (Expect::Query | Expect::Execute, CopyOut, tag::COPY_DATA) => CopyOut,
+            (Expect::Query | Expect::Execute, CopyOut, tag::COPY_DONE) => CopyDone,
+            (Expect::Bind, _, tag::BIND_COMPLETE)
+            | (Expect::Close, _, tag::CLOSE_COMPLETE)
+            | (Expect::DescribePortal, _, tag::ROW_DESCRIPTION | tag::NO_DATA)
+            | (Expect::DescribeStatement, Described, tag::ROW_DESCRIPTION | tag::NO_DATA)
+            | (Expect::Execute, Start | Rows, tag::PORTAL_SUSPENDED)
+            | (Expect::Execute, Start, tag::EMPTY_QUERY_RESPONSE) => {
+                self.queue.pop_front();
+                Start
+            }
+            _ => return false,
+        };
+        true
     }
 
     fn pop(&mut self) -> Option<Entry> {
@@ -317,11 +361,6 @@ impl Replies {
         let entry = self.queue.pop_front()?;
         self.ready_points -= usize::from(entry.expect.is_answered_by_ready());
         Some(entry)
-    }
-
-    fn done(&mut self) -> Reply {
-        self.pop();
-        Reply::Part
     }
 
     fn prepared(&mut self) -> Reply {
@@ -338,12 +377,19 @@ impl Replies {
         Reply::Part
     }
 
-    /// The statement of an `Execute` is done.
-    fn complete(&mut self) -> Reply {
-        match self.pop().map(|e| e.note) {
-            Some(Note::Runs(facts)) => Reply::Complete(Some(facts)),
-            _ => Reply::Complete(None),
+    /// A statement is done; of a Query, another one may follow.
+    fn complete(&mut self, expect: Expect) -> Option<Reply> {
+        match (expect, self.within) {
+            (_, Within::Start | Within::Rows | Within::CopyDone | Within::CopyIn)
+            | (Expect::Query, Within::Between) => {}
+            _ => return None,
         }
+        if expect == Expect::Query {
+            self.within = Within::Between;
+            return Some(Reply::Complete(self.text_of_query()));
+        }
+        let facts = if let Note::Runs(facts) = self.pop()?.note { Some(facts) } else { None };
+        Some(Reply::Complete(facts))
     }
 
     fn ready(&mut self) -> Reply {
@@ -440,95 +486,26 @@ impl Replies {
         Some(Reply::Error)
     }
 
-    fn describe(&mut self, tag: u8, statement: bool) -> Option<Reply> {
-        let ready_for_rows = !statement || self.within == Within::Described;
-        match tag {
-            tag::PARAMETER_DESCRIPTION if statement && self.within == Within::Start => {
-                self.within = Within::Described;
-                Some(Reply::Part)
-            }
-            tag::ROW_DESCRIPTION | tag::NO_DATA if ready_for_rows => Some(self.done()),
-            _ => None,
-        }
-    }
-
-    fn execute(&mut self, tag: u8) -> Option<Reply> {
-        match (self.within, tag) {
-            (Within::Start | Within::Rows, tag::DATA_ROW) => {
-                self.within = Within::Rows;
-                Some(Reply::Part)
-            }
-            (
-                Within::Start | Within::Rows | Within::CopyDone | Within::CopyIn,
-                tag::COMMAND_COMPLETE,
-            ) => Some(self.complete()),
-            (Within::Start | Within::Rows, tag::PORTAL_SUSPENDED)
-            | (Within::Start, tag::EMPTY_QUERY_RESPONSE) => Some(self.done()),
-            (Within::Start | Within::CopyOut, _) => self.copy(tag, true),
-            _ => None,
-        }
-    }
-
-    fn query(&mut self, tag: u8) -> Option<Reply> {
-        match (self.within, tag) {
-            (Within::Between | Within::Failed, tag::READY_FOR_QUERY) => return Some(self.ready()),
-            (Within::Start | Within::Between, tag::ROW_DESCRIPTION)
-            | (Within::Rows, tag::DATA_ROW) => self.within = Within::Rows,
-            (
-                Within::Start | Within::Between | Within::Rows | Within::CopyDone | Within::CopyIn,
-                tag::COMMAND_COMPLETE,
-            ) => {
-                self.within = Within::Between;
-                return Some(Reply::Complete(self.text_of_query()));
-            }
-            (Within::Start, tag::EMPTY_QUERY_RESPONSE) => self.within = Within::Between,
-            (Within::Start | Within::Between | Within::CopyOut, _) => return self.copy(tag, false),
-            _ => return None,
-        }
-        Some(Reply::Part)
-    }
-
-    fn function(&mut self, tag: u8) -> Option<Reply> {
-        match (self.within, tag) {
-            (Within::Start, tag::FUNCTION_CALL_RESPONSE) => {
-                self.within = Within::Between;
-                Some(Reply::Part)
-            }
-            (Within::Between | Within::Failed, tag::READY_FOR_QUERY) => Some(self.ready()),
-            _ => None,
-        }
-    }
-
-    fn copy(&mut self, tag: u8, extended: bool) -> Option<Reply> {
-        match (self.within, tag) {
-            (Within::Start | Within::Between, tag::COPY_OUT_RESPONSE) => {
-                self.within = Within::CopyOut;
-            }
-            (Within::CopyOut, tag::COPY_DATA) => {}
-            (Within::CopyOut, tag::COPY_DONE) => self.within = Within::CopyDone,
-            (Within::Start | Within::Between, tag::COPY_IN_RESPONSE) => {
-                self.within = Within::CopyIn;
-                return Some(self.copy_in(extended));
-            }
-            _ => return None,
-        }
-        Some(Reply::Part)
-    }
-
     /// What the server makes of the messages that were sent behind a COPY: it throws away every
     /// Sync and Flush up to the data's end. Any other message ends the COPY with an error and is
     /// lost with it. (Since PostgreSQL 14 it costs the whole session, which then ends by itself.)
-    fn copy_in(&mut self, extended: bool) -> Reply {
+    fn copy_in(&mut self, expect: Expect) -> Option<Reply> {
+        let extended = match (expect, self.within) {
+            (Expect::Execute, Within::Start) => true,
+            (Expect::Query, Within::Start | Within::Between) => false,
+            _ => return None,
+        };
+        self.within = Within::CopyIn;
         let mut swallowed = false;
         loop {
             match self.queue.get(1).map(|e| e.expect) {
                 None => {
                     self.copying = true;
-                    return Reply::CopyIn { supplied: false, swallowed };
+                    return Some(Reply::CopyIn { supplied: false, swallowed });
                 }
                 Some(Expect::CopyEnd) => {
                     self.queue.remove(1);
-                    return Reply::CopyIn { supplied: true, swallowed: false };
+                    return Some(Reply::CopyIn { supplied: true, swallowed: false });
                 }
                 Some(expect @ (Expect::Sync | Expect::Flush | Expect::Made(_))) => {
                     self.lose_second();
@@ -538,7 +515,7 @@ impl Replies {
                     if !extended {
                         self.lose_second();
                     }
-                    return Reply::CopyIn { supplied: true, swallowed: false };
+                    return Some(Reply::CopyIn { supplied: true, swallowed: false });
                 }
             }
         }

@@ -10,7 +10,7 @@ use crate::statements::{Interned, OnSession};
 /// Notes what became of statements and names. True if the client's unnamed statement is one that
 /// the session does not have.
 pub(crate) fn settle(
-    settled: Vec<Settled>,
+    settled: impl IntoIterator<Item = Settled>,
     mut speaker: Option<&mut Speaker>,
     on_session: &mut OnSession,
     interned: &mut Interned<Arc<Facts>>,

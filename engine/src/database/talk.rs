@@ -217,12 +217,17 @@ impl Talk {
         (self.samples.pop_front().flatten(), failed)
     }
 
-    /// Sends what makes settings of the start-up again; true if there were any.
-    pub(crate) fn make_again(&mut self, out: &mut Outgoing) -> bool {
-        if self.transaction == Transaction::Failed || !self.is_quiet() {
-            return false;
+    /// True if settings of the start-up are to be made again before anything else is sent.
+    pub(crate) fn restores(&self) -> bool {
+        self.restore.is_some() && self.transaction != Transaction::Failed && self.is_quiet()
+    }
+
+    /// Sends what makes settings of the start-up again, if that is due.
+    pub(crate) fn make_again(&mut self, out: &mut Outgoing) {
+        if !self.restores() {
+            return;
         }
-        let Some(Restore { settings, .. }) = self.restore.take() else { return false };
+        let Some(Restore { settings, .. }) = self.restore.take() else { return };
         for change in settings.as_changes() {
             let one = Followed::default().after(&[change]).ok();
             if let Some(sql) = one.and_then(|one| Followed::default().to(&one)) {
@@ -232,7 +237,6 @@ impl Talk {
         out.write(frontend::sync);
         self.replies.sent(Expect::Sync, Note::Ours);
         self.effects.restored(settings.as_changes());
-        true
     }
 
     /// Sends a statement of ours that leaves what the client has without a name alone.
@@ -289,13 +293,27 @@ impl Talk {
         self.replies.has_settled() || !self.dropped.is_empty() || self.broken.is_some()
     }
 
-    /// True if what was just said needs nothing but to be passed on.
+    /// Takes a message that needs nothing but to be passed on. False if it means more, or nothing:
+    /// [`Talk::turn`] tells.
     #[inline]
-    pub(crate) fn is_plain(&self, turn: &Turn) -> bool {
-        matches!(turn, Turn::Forward)
-            && self.made.is_empty()
-            && self.fatal.is_none()
-            && !self.has_settled()
+    pub(crate) fn passes(&mut self, tag: u8) -> bool {
+        let plain = self.made.is_empty() && !self.owes_more() && self.replies.passes(tag);
+        if plain {
+            self.answered = true;
+            self.swallowing = false;
+            self.kept.stop();
+        }
+        plain
+    }
+
+    /// True if what was said means more than what it says to the client, and that must be dealt with
+    /// before the next message. What was prepared may be noted later, in the order it was.
+    #[inline]
+    pub(crate) fn owes_more(&self) -> bool {
+        self.fatal.is_some()
+            || self.replies.has_undone()
+            || !self.dropped.is_empty()
+            || self.broken.is_some()
     }
 
     /// What a piece of the database's bytes means.
@@ -324,9 +342,7 @@ impl Talk {
         if tag == tag::ERROR_RESPONSE && self.trying && self.replies.next_is_query() {
             self.not_set = message.map(|m| Message { tag, raw: Bytes::copy_from_slice(m.raw) });
         }
-        while self.replies.may_be_made()
-            && let Some(made) = self.replies.take_made(false)
-        {
+        while let Some(made) = self.replies.take_made(false) {
             self.made.push(made);
         }
         match self.replies.accept(tag) {

@@ -29,7 +29,7 @@ use crate::database::replies::{Expect, Made, Note};
 use crate::database::settle::settle;
 use crate::database::speaker::{Raw, Speaker, Unnamed};
 use crate::database::talk::{Restore, Talk};
-use crate::database::texts::Texts;
+use crate::database::texts::{Read, Texts};
 use crate::sql::{self, Control, Facts};
 use crate::state::Followed;
 use crate::statements::{Has, Interned, OnSession, Sightings, StatementId};
@@ -53,8 +53,8 @@ impl Library {
     }
 
     /// What a text shows.
-    pub(crate) fn read(&mut self, sql: &[u8]) -> Arc<Facts> {
-        self.texts.read(self.interned.hash(sql, b""), sql)
+    pub(crate) fn read(&mut self, sql: &[u8]) -> Read {
+        self.texts.read(sql, || self.interned.hash(sql, b""))
     }
 }
 
@@ -241,12 +241,12 @@ impl Translator<'_> {
         }
         match message.tag {
             tag::QUERY => {
-                let facts = self.library.read(frontend::query(message)?);
+                let facts = self.library.read(frontend::query(message)?).facts;
                 self.note_undone(&facts);
             }
             tag::PARSE => {
                 let parse = frontend::parse(message)?;
-                let facts = self.library.read(parse.sql);
+                let facts = self.library.read(parse.sql).facts;
                 self.talk.name_plain(parse.name, facts);
             }
             tag::BIND => {
@@ -269,7 +269,7 @@ impl Translator<'_> {
         };
         let facts = match id {
             Some(id) => self.library.facts(id),
-            None => self.library.read(parse.sql),
+            None => self.library.read(parse.sql).facts,
         };
         if let Some(refused) = (self.refuse)(&facts) {
             self.let_go(id);
@@ -308,17 +308,16 @@ impl Translator<'_> {
     /// The statement of a Parse, interned if it is to be kept, and whether it is to have a name.
     fn look_up(&mut self, parse: &Parse<'_>) -> Result<(Option<StatementId>, bool), ()> {
         let interned = &mut self.library.interned;
-        let hash = interned.hash(parse.sql, parse.types);
-        let known = interned.find_hashed(hash, parse.sql, parse.types);
+        let known = interned.look_up(parse.sql, parse.types);
         let named = !parse.name.is_empty();
         let cache = self.plan_cache && self.library.plan_cache;
         let id = match known {
-            Some(id) => {
+            Ok(id) => {
                 interned.hold(id);
                 Ok(id)
             }
-            None if !named && !self.library.sightings.see(hash) => return Ok((None, false)),
-            None => interned.intern(parse.sql, parse.types, facts_of),
+            Err(hash) if !named && !self.library.sightings.see(hash) => return Ok((None, false)),
+            Err(_) => interned.intern(parse.sql, parse.types, facts_of),
         };
         match id {
             Ok(id) => {
@@ -515,7 +514,7 @@ impl Translator<'_> {
 
     fn query(&mut self, message: &Message<&[u8]>) -> Result<(), Malformed> {
         let sql = frontend::query(message).ok_or(Malformed("a malformed Query"))?;
-        let facts = self.library.read(sql);
+        let Read { text, facts } = self.library.read(sql);
         // A simple query ends the session's unnamed statement.
         let before = self.speaker.replace_unnamed(Unnamed::None);
         self.talk.unnamed_here = false;
@@ -524,7 +523,8 @@ impl Translator<'_> {
             self.talk.sent(Expect::Query, Note::Asks { before, facts: None });
             return Ok(());
         }
-        self.talk.sample(self.now, facts.fingerprint, || self.chunk.slice_ref(sql));
+        let copy = || if text.is_empty() { self.chunk.slice_ref(sql) } else { text };
+        self.talk.sample(self.now, facts.fingerprint, copy);
         self.talk.forgets |= facts.forgets();
         let drops_own = self.drops_own_name(&facts);
         let facts = Some(facts).filter(|facts| facts.matter());

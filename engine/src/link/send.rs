@@ -13,6 +13,7 @@ use super::stream::{Phase, Stream};
 use super::{Attachment, Fingerprint, Links, Row};
 use crate::ids::{LinkId, StreamId};
 use crate::io::Output;
+use crate::parts::Parts;
 use crate::time::Millis;
 
 /// Credit is granted by a message of its own when this part of a window is due...
@@ -158,7 +159,7 @@ impl Links {
     // ---- Bytes -----------------------------------------------------------------------------------
 
     /// Sends bytes as far as credit allows, and the rest when it comes. Un-parks the stream.
-    pub(crate) fn write(&mut self, stream: StreamId, bytes: Vec<Bytes>) {
+    pub(crate) fn write(&mut self, stream: StreamId, bytes: Parts) {
         let Some(s) = self.streams.get_mut(&stream) else { return };
         if s.given_up {
             return;

@@ -5,6 +5,7 @@ use bytes::{Bytes, BytesMut};
 use pierhead_wire::envelope::{Outcome, data_header, outcome_record_len, put_outcome, put_version};
 
 use crate::limits::ANSWER_WHOLE_MAX;
+use crate::parts::Parts;
 use crate::pool::pieces::Pieces;
 
 /// Bytes of an answer's version and of a data record's header.
@@ -21,9 +22,9 @@ pub(crate) struct Answer {
 /// What to give the client.
 pub(crate) enum Parcel {
     /// The first bytes of a stream.
-    Begin(Vec<Bytes>),
+    Begin(Parts),
     /// More of it.
-    More(Vec<Bytes>),
+    More(Parts),
 }
 
 impl Answer {
@@ -31,6 +32,12 @@ impl Answer {
     #[inline]
     pub(crate) fn push(&mut self, chunk: &Bytes, bytes: &[u8]) {
         self.waiting.push(chunk, bytes);
+    }
+
+    /// Adds a chunk for the client, which nobody else needs.
+    #[inline]
+    pub(crate) fn push_all(&mut self, chunk: Bytes) {
+        self.waiting.push_all(chunk);
     }
 
     /// Bytes held here and, of a stream, not taken by the reader yet.
@@ -61,31 +68,31 @@ impl Answer {
         let first = !self.begun;
         let bytes = self.records(first, None);
         self.begun = true;
-        self.untaken += total(&bytes);
+        self.untaken += bytes.bytes();
         Some(if first { Parcel::Begin(bytes) } else { Parcel::More(bytes) })
     }
 
     /// The rest of the answer: all of it, if it is no stream.
-    pub(crate) fn finish(&mut self, outcome: &Outcome) -> Vec<Bytes> {
+    pub(crate) fn finish(&mut self, outcome: &Outcome) -> Parts {
         let bytes = self.records(!self.begun, Some(outcome));
         if self.begun {
-            self.untaken += total(&bytes);
+            self.untaken += bytes.bytes();
         }
         bytes
     }
 
-    fn records(&mut self, version: bool, outcome: Option<&Outcome>) -> Vec<Bytes> {
+    fn records(&mut self, version: bool, outcome: Option<&Outcome>) -> Parts {
         let tail = outcome.map_or(0, outcome_record_len);
         if self.waiting.is_small() {
             let mut all = BytesMut::with_capacity(HEAD + self.waiting.len() + tail);
             self.put_head(&mut all, version);
             self.waiting.copy_to(&mut all);
             put_tail(&mut all, outcome);
-            return vec![all.freeze()];
+            return all.freeze().into();
         }
         let mut head = BytesMut::with_capacity(HEAD);
         self.put_head(&mut head, version);
-        let mut out = vec![head.freeze()];
+        let mut out = Parts::from(head.freeze());
         self.waiting.move_to(&mut out);
         let mut last = BytesMut::with_capacity(tail);
         put_tail(&mut last, outcome);
@@ -110,10 +117,6 @@ fn put_tail(out: &mut BytesMut, outcome: Option<&Outcome>) {
     if let Some(outcome) = outcome {
         put_outcome(out, outcome);
     }
-}
-
-fn total(bytes: &[Bytes]) -> usize {
-    bytes.iter().map(Bytes::len).sum()
 }
 
 #[cfg(test)]

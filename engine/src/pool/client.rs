@@ -140,6 +140,26 @@ pub(crate) enum Listener<'a> {
 }
 
 impl Listener<'_> {
+    /// Adds a chunk of whole messages, which nobody else needs.
+    #[inline]
+    pub(crate) fn hear_all(&mut self, chunk: Bytes) {
+        match self {
+            Self::Exchange(answer) => answer.push_all(chunk),
+            Self::Socket(socket) => {
+                socket.answer_all(chunk);
+                socket.mid_message = false;
+            }
+        }
+    }
+
+    /// Adds a message that is made here.
+    pub(crate) fn say(&mut self, message: Bytes) {
+        match self {
+            Self::Exchange(answer) => answer.push_all(message),
+            Self::Socket(socket) => socket.say(message),
+        }
+    }
+
     /// Adds whole messages, as they lie in a chunk.
     #[inline]
     pub(crate) fn hear(&mut self, chunk: &Bytes, bytes: &[u8]) {

@@ -22,10 +22,30 @@ pub(crate) struct Inbox {
 
 /// Bytes that came together.
 #[derive(Debug, Default)]
-struct Lump {
+pub(crate) struct Lump {
     bytes: Bytes,
     /// A part of bulk messages; otherwise they are whole messages, none of them bulk.
     bulk: Option<Bulk>,
+}
+
+/// The beginning of what a lump has.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Part {
+    bytes: usize,
+    wants: usize,
+}
+
+impl Part {
+    /// True if it has nothing.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.bytes == 0
+    }
+
+    /// Adds the next piece.
+    pub(crate) fn add(&mut self, piece: &Piece<&[u8]>) {
+        self.bytes += piece.bytes().len();
+        self.wants += usize::from(asks_now(piece));
+    }
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -98,10 +118,10 @@ impl Inbox {
         self.head.first(0)
     }
 
-    /// What comes next, in the chunk that it lies in.
+    /// What came together and comes next.
     #[inline]
-    pub(crate) fn peek_in(&self) -> Option<(Piece<&[u8]>, &Bytes)> {
-        Some((self.head.first(0)?, &self.head.bytes))
+    pub(crate) fn next(&self) -> Option<&Lump> {
+        (!self.head.bytes.is_empty()).then_some(&self.head)
     }
 
     /// All of it.
@@ -111,12 +131,19 @@ impl Inbox {
 
     /// What comes next was dealt with.
     pub(crate) fn skip(&mut self) {
-        let Some(piece) = self.head.first(0) else { return };
-        let (length, wants) = (piece.bytes().len(), usize::from(asks_now(&piece)));
-        self.bytes -= length;
-        self.wants -= wants;
-        if length < self.head.bytes.len() {
-            self.head.bytes.advance(length);
+        let mut part = Part::default();
+        if let Some(piece) = self.head.first(0) {
+            part.add(&piece);
+        }
+        self.skip_part(part);
+    }
+
+    /// This part of what came together and comes next was dealt with.
+    pub(crate) fn skip_part(&mut self, part: Part) {
+        self.bytes -= part.bytes;
+        self.wants -= part.wants;
+        if part.bytes < self.head.bytes.len() {
+            self.head.bytes.advance(part.bytes);
             return;
         }
         self.head = self.rest.pop_front().unwrap_or_default();
@@ -151,7 +178,14 @@ impl Lump {
         Some(Piece::Message(Message { tag, raw }))
     }
 
-    fn pieces(&self) -> impl Iterator<Item = Piece<&[u8]>> {
+    /// What it is cut out of.
+    pub(crate) fn bytes(&self) -> &Bytes {
+        &self.bytes
+    }
+
+    /// Its pieces, one by one.
+    #[inline]
+    pub(crate) fn pieces(&self) -> impl Iterator<Item = Piece<&[u8]>> {
         let mut at = 0;
         std::iter::from_fn(move || {
             let piece = self.first(at)?;

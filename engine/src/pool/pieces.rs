@@ -6,11 +6,12 @@ use std::ops::Range;
 use bytes::{BufMut, Bytes, BytesMut};
 
 use crate::limits::ANSWER_JOINED_MAX;
+use crate::parts::Parts;
 
 /// Bytes that wait to be passed on.
 #[derive(Debug, Default)]
 pub(crate) struct Pieces {
-    list: Vec<Bytes>,
+    list: Parts,
     /// What came last, behind the list: neighbours in one chunk, not cut out of it yet.
     run: Option<Run>,
     total: usize,
@@ -49,6 +50,15 @@ impl Pieces {
         }
     }
 
+    /// Adds a chunk, which nobody else needs.
+    #[inline]
+    pub(crate) fn push_all(&mut self, chunk: Bytes) {
+        self.total += chunk.len();
+        self.close_run();
+        let part = 0..chunk.len();
+        self.run = Some(Run { chunk, part });
+    }
+
     /// Adds bytes that are made here.
     pub(crate) fn add(&mut self, bytes: Bytes) {
         self.total += bytes.len();
@@ -67,26 +77,22 @@ impl Pieces {
     }
 
     /// Everything, with nothing before and behind it.
-    pub(crate) fn take(&mut self) -> Vec<Bytes> {
+    pub(crate) fn take(&mut self) -> Parts {
         let several = self.list.len() + usize::from(self.run.is_some()) > 1;
         if several && self.is_small() {
             let mut all = BytesMut::with_capacity(self.total);
             self.copy_to(&mut all);
-            return vec![all.freeze()];
+            return all.freeze().into();
         }
         self.total = 0;
-        match self.run.take() {
-            Some(run) if self.list.is_empty() => return vec![run.cut()],
-            Some(run) => self.list.push(run.cut()),
-            None => {}
-        }
+        self.close_run();
         std::mem::take(&mut self.list)
     }
 
     /// Copies everything, which is gone then.
     pub(crate) fn copy_to(&mut self, out: &mut BytesMut) {
-        for piece in self.list.drain(..) {
-            out.put_slice(&piece);
+        for piece in self.list.iter() {
+            out.put_slice(piece);
         }
         if let Some(Run { chunk, part }) = self.run.take() {
             out.put_slice(chunk.get(part).unwrap_or_default());
@@ -96,14 +102,9 @@ impl Pieces {
     }
 
     /// Hands everything over as it is.
-    pub(crate) fn move_to(&mut self, out: &mut Vec<Bytes>) {
+    pub(crate) fn move_to(&mut self, out: &mut Parts) {
         self.close_run();
-        if out.is_empty() {
-            *out = std::mem::take(&mut self.list);
-        } else {
-            out.append(&mut self.list);
-        }
-        *self = Self::default();
+        out.extend(std::mem::take(self).list);
     }
 
     fn close_run(&mut self) {
@@ -139,8 +140,19 @@ mod tests {
         pieces.add(Bytes::from_static(b"made"));
         pieces.push(&chunk, &Bytes::from_static(b"elsewhere"));
         assert_eq!(pieces.len(), 18);
-        assert_eq!(pieces.take(), [&b"abcdfmadeelsewhere"[..]]);
+        assert_eq!(*pieces.take(), [&b"abcdfmadeelsewhere"[..]]);
         assert_eq!((pieces.len(), pieces.take().len()), (0, 0));
+    }
+
+    #[test]
+    fn a_chunk_that_nobody_else_needs_is_passed_on_as_it_is() {
+        let chunk = Bytes::from(vec![b'x'; 10]);
+        let place = chunk.as_ptr();
+        let mut pieces = Pieces::default();
+        pieces.push_all(chunk);
+        let taken = pieces.take();
+        assert_eq!((taken.len(), taken[0].len(), taken[0].as_ptr()), (1, 10, place));
+        assert_eq!(pieces.len(), 0);
     }
 
     #[test]

@@ -157,10 +157,22 @@ impl Fence {
 /// Clearing a session's state.
 #[derive(Debug)]
 pub(crate) struct Reset {
+    /// Empty until it is sent.
     pub(crate) replies: Replies,
+    /// What is still to be sent.
+    pub(crate) unsent: Option<Clearing>,
     /// The replies are those to a reset that was sent behind a request which then ended inside a
     /// transaction block: they do not count.
     pub(crate) void: bool,
+}
+
+/// What clears a session.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Clearing {
+    /// A transaction block is open.
+    pub(crate) block: bool,
+    /// There may be more than a block.
+    pub(crate) state: bool,
 }
 
 /// What a lease leaves behind.
@@ -456,6 +468,20 @@ impl Session {
             | State::Away { .. }
             | State::Ending { .. }
             | State::Moving => None,
+        }
+    }
+
+    /// True if what the database says next can be no answer: nothing was sent that is not answered.
+    pub(crate) fn awaits_nothing(&self) -> bool {
+        match &self.state {
+            State::Idle { .. } | State::Parked { .. } => true,
+            State::Leased { work: Work::Verifying, .. } => true,
+            State::Leased { work: Work::Talking(talk), .. } => talk.replies.is_empty(),
+            State::Draining { after, .. } => after.is_some(),
+            State::Resetting { reset, .. } => reset.replies.is_empty(),
+            State::Opening { .. } | State::Away { .. } | State::Ending { .. } | State::Moving => {
+                false
+            }
         }
     }
 

@@ -16,6 +16,7 @@ use crate::failure::Failure;
 use crate::io::{Mode, Terms};
 #[cfg(debug_assertions)]
 use crate::limits::CLIENT_WINDOW;
+use crate::parts::Parts;
 use crate::pool::inbox::Inbox;
 use crate::pool::pieces::Pieces;
 use crate::pool::stages::{self, Said};
@@ -144,6 +145,13 @@ impl Socket {
         self.inbox.receive(&mut self.scanner, bytes).map_err(|e| e.to_string())
     }
 
+    /// It keeps its session beyond its transactions. True if it did not yet.
+    pub(crate) fn pin(&mut self, why: &'static str) -> bool {
+        let fresh = self.pinned.is_none();
+        self.pinned = self.pinned.or(Some(why));
+        fresh
+    }
+
     /// Nothing of the client's is left in its session. True if that is why it kept it.
     pub(crate) fn unpin(&mut self) -> bool {
         self.mode == Mode::Transaction && self.pinned.take().is_some()
@@ -175,6 +183,12 @@ impl Socket {
         self.out.push(chunk, bytes);
     }
 
+    /// Adds a chunk for the client, which nobody else needs.
+    #[inline]
+    pub(crate) fn answer_all(&mut self, chunk: Bytes) {
+        self.out.push_all(chunk);
+    }
+
     /// Adds bytes that are made here for the client.
     pub(crate) fn say(&mut self, bytes: Bytes) {
         self.out.add(bytes);
@@ -186,7 +200,7 @@ impl Socket {
     }
 
     /// Everything for the client, which now counts as not taken.
-    pub(crate) fn take_out(&mut self) -> Vec<Bytes> {
+    pub(crate) fn take_out(&mut self) -> Parts {
         self.untaken += self.out.len();
         self.out.take()
     }

@@ -5,6 +5,7 @@ use std::fmt;
 
 use bytes::{BufMut, Bytes, BytesMut};
 
+use super::at_hand::AtHand;
 use super::hash::{Key, hash};
 use super::name::{Name, Prefix};
 use super::order::Order;
@@ -31,6 +32,8 @@ pub(crate) struct Interned<F> {
     slots: Vec<Option<Entry<F>>>,
     free: Vec<u32>,
     by_hash: BTreeSet<(u64, u32)>,
+    /// Found lately, without a hash.
+    at_hand: AtHand<StatementId>,
     /// Slots of statements that nobody holds.
     unheld: Order,
     unheld_count: usize,
@@ -77,6 +80,7 @@ impl<F> Interned<F> {
             slots: Vec::new(),
             free: Vec::new(),
             by_hash: BTreeSet::new(),
+            at_hand: AtHand::default(),
             unheld: Order::new(),
             unheld_count: 0,
             unheld_bytes: 0,
@@ -107,6 +111,20 @@ impl<F> Interned<F> {
     /// The statement with this text and these types, if it is known. Nothing is held.
     pub(crate) fn find(&self, sql: &[u8], types: &[u8]) -> Option<StatementId> {
         self.find_hashed(self.hash(sql, types), sql, types)
+    }
+
+    /// The same; where it is not known, the number of [`Interned::hash`]. What is found is at hand the
+    /// next time.
+    pub(crate) fn look_up(&mut self, sql: &[u8], types: &[u8]) -> Result<StatementId, u64> {
+        if let Some(&id) = self.at_hand.get(sql)
+            && self.is(id, sql, types)
+        {
+            return Ok(id);
+        }
+        let hash = self.hash(sql, types);
+        let id = self.find_hashed(hash, sql, types).ok_or(hash)?;
+        self.at_hand.put(sql, id);
+        Ok(id)
     }
 
     /// A number for this text and these types that differs between lives.
@@ -202,10 +220,13 @@ impl<F> Interned<F> {
     }
 
     /// The same, the number being that of [`Interned::hash`].
-    pub(crate) fn find_hashed(&self, hash: u64, sql: &[u8], types: &[u8]) -> Option<StatementId> {
-        self.chain(hash).find(|id| {
-            self.entry(*id).is_some_and(|entry| entry.sql() == sql && entry.types() == types)
-        })
+    fn find_hashed(&self, hash: u64, sql: &[u8], types: &[u8]) -> Option<StatementId> {
+        self.chain(hash).find(|id| self.is(*id, sql, types))
+    }
+
+    /// True if the statement in this slot has this text and these types.
+    fn is(&self, id: StatementId, sql: &[u8], types: &[u8]) -> bool {
+        self.entry(id).is_some_and(|entry| entry.sql() == sql && entry.types() == types)
     }
 
     fn insert(

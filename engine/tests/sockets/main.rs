@@ -1,6 +1,7 @@
 //! Short stories about sockets and leases: clients that stay.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
 
+mod behind;
 mod cancel;
 mod found;
 mod inside;

@@ -1,8 +1,9 @@
 //! Time is bounded, and so is memory.
 
+use pierhead_engine::Mode;
 use pierhead_engine::time::Millis;
 
-use crate::story::{Story, contains};
+use crate::story::{Say, Story, complete, contains, kinds, message, ready};
 
 #[test]
 fn a_client_that_is_silent_in_its_transaction_loses_it() {
@@ -42,7 +43,7 @@ fn a_query_that_takes_too_long_is_cancelled_and_its_client_stays() {
     story.later(5_000);
     assert_eq!(story.opened.len(), 2, "a cancel is on its way");
     let mut cancelled = crate::story::error("57014", "");
-    cancelled.extend(crate::story::ready('I'));
+    cancelled.extend(ready('I'));
     story.says(stream, &cancelled);
     assert!(contains(&story.hears(a), "C57014"));
     assert!(story.closed.is_empty());
@@ -71,4 +72,30 @@ fn when_everybody_has_left_nothing_is_held() {
     story.happens(pierhead_engine::Input::ClientGone { client: a });
     let status = story.status();
     assert_eq!((status.clients, status.request_bytes, status.answer_bytes), (0, 0, 0));
+}
+
+#[test]
+fn a_slow_database_is_not_held_against_its_client_and_no_message_is_cut_for_it() {
+    let mut story = Story::with(|s| s.query_timeout = Millis::secs(300));
+    let (_, stream) = story.begins();
+    let b = story.starts_with(Mode::Transaction, &[("options", "-c work_mem=8MB")]);
+    story.queries(b, "select 1");
+    story.completes(stream, "SET", 'I');
+    story.completes(stream, "SELECT 1", 'I');
+    let a = story.starts();
+    story.hears(a);
+    story.tells(
+        a,
+        &Say::default().parse("", "select pg_sleep(31)").bind("").describe().flush().done(),
+    );
+    story.later(31_000);
+    let described = [message(b'1', b""), message(b'2', b""), message(b'T', &[0, 0])].concat();
+    let (most, rest) = described.split_at(described.len() - 1);
+    story.says(stream, &[&complete("RESET"), &ready('I'), most].concat());
+    story.later(1);
+    assert!(story.closed.is_empty(), "it had no chance to go on");
+    story.says(stream, rest);
+    assert_eq!(kinds(&story.hears(a)), "12T");
+    story.later(29_000);
+    assert!(!story.closed.contains(&a));
 }

@@ -89,7 +89,7 @@ impl Pipe {
     }
 
     /// Sends bytes; returns how many were accepted at once. The rest follows when it can.
-    pub(super) fn send(&self, bytes: Vec<Bytes>) -> usize {
+    pub(super) fn send(&self, bytes: impl IntoIterator<Item = Bytes>) -> usize {
         let first = {
             let mut queue = self.queue.borrow_mut();
             let first = queue.is_empty();

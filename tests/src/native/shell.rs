@@ -8,7 +8,7 @@ use std::time::Instant as Clock;
 use bytes::Bytes;
 use pierhead_engine::ids::{ClientId, StreamId};
 use pierhead_engine::time::Instant;
-use pierhead_engine::{Engine, Event, Input, Level, Output, Settings, Status};
+use pierhead_engine::{Engine, Event, Input, Level, Output, Parts, Settings, Status};
 
 use super::answers::Answers;
 use super::dial::{self, Stream};
@@ -192,7 +192,7 @@ impl Shell {
         }
     }
 
-    fn write_stream(&self, inner: &mut Inner, stream: StreamId, bytes: Vec<Bytes>) {
+    fn write_stream(&self, inner: &mut Inner, stream: StreamId, bytes: Parts) {
         self.note_write(inner, (false, stream.0));
         match inner.streams.get(&stream) {
             Some(Stream::Open(pipe)) => {
@@ -205,7 +205,7 @@ impl Shell {
         }
     }
 
-    fn write_socket(&self, inner: &mut Inner, client: ClientId, bytes: Vec<Bytes>) {
+    fn write_socket(&self, inner: &mut Inner, client: ClientId, bytes: Parts) {
         self.note_write(inner, (true, client.0));
         match inner.sockets.get(&client) {
             Some(pipe) => {

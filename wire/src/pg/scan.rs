@@ -80,6 +80,16 @@ impl<B: AsRef<[u8]>> Piece<B> {
         }
     }
 
+    /// The type of its message, or of its messages.
+    #[must_use]
+    #[inline]
+    pub fn tag(&self) -> u8 {
+        match self {
+            Self::Message(message) => message.tag,
+            Self::Bulk { tag, .. } => *tag,
+        }
+    }
+
     /// A view of it.
     #[must_use]
     #[inline]
@@ -168,6 +178,16 @@ impl Scanner {
     #[must_use]
     pub fn is_clean(&self) -> bool {
         matches!(self.state, State::Header) && self.partial.is_empty()
+    }
+
+    /// The type of the message of which a part has come that is not handed over yet.
+    #[must_use]
+    pub fn begun(&self) -> Option<u8> {
+        match self.state {
+            State::Gathering { tag, .. } => Some(tag),
+            State::Header => self.partial.first().copied(),
+            State::Passing { .. } | State::Broken => None,
+        }
     }
 
     /// Bytes held of a message that is not whole yet.

@@ -79,6 +79,27 @@ impl Note {
         matches!(self, Self::Ours | Self::Prepares { .. } | Self::Evicts { .. })
     }
 
+    /// True if what names mean is other behind the message, as long as it does not fail.
+    pub(super) fn changes_names(&self) -> bool {
+        let ends_none = matches!(self, Self::Asks { before: Unnamed::None, .. });
+        self.may_change_names() && !ends_none
+    }
+
+    /// True for those of which [`Note::changes_names`] is true, or may become so.
+    pub(super) fn may_change_names(&self) -> bool {
+        match self {
+            Self::Names { .. } | Self::Closes { .. } | Self::Unnamed { .. } | Self::Asks { .. } => {
+                true
+            }
+            Self::Nothing
+            | Self::Ours
+            | Self::Prepares { .. }
+            | Self::Evicts { .. }
+            | Self::Uses(_)
+            | Self::Runs(_) => false,
+        }
+    }
+
     /// The unnamed statement that the message is to replace.
     pub(super) fn replaces(&mut self) -> Option<&mut Unnamed> {
         if let Self::Unnamed { before, .. } | Self::Asks { before, .. } = self {

@@ -208,3 +208,19 @@ fn check(table: &Interned<usize>, model: &Model) {
     let unheld = entries().filter(|entry| entry.holders == 0);
     assert_eq!(table.unheld_bytes, unheld.map(Entry::bytes).sum::<usize>());
 }
+
+#[test]
+fn what_is_at_hand_is_what_was_asked_for() {
+    let mut table = interned();
+    assert_eq!(table.look_up(b"select", b"\0\0"), Err(table.hash(b"select", b"\0\0")));
+    let id = intern(&mut table, "select").unwrap();
+    for _ in 0..2 {
+        assert_eq!(table.look_up(b"select", b"\0\0"), Ok(id));
+    }
+    assert!(table.look_up(b"select", b"\0\x01\0\0\0\x17").is_err(), "other types");
+    table.release(id);
+    table.evict().unwrap();
+    let other = intern(&mut table, "delete").unwrap();
+    assert_eq!(other, id, "in the same slot");
+    assert!(table.look_up(b"select", b"\0\0").is_err());
+}

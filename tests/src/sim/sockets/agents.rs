@@ -396,7 +396,7 @@ impl Agency {
                 return queued.extend(bytes);
             }
         }
-        self.out.push_back(Output::Write { stream, bytes });
+        self.out.push_back(Output::Write { stream, bytes: bytes.into() });
     }
 
     fn close(&mut self, conn: ConnId) {

@@ -64,11 +64,11 @@ impl Machine for Relay {
             Input::SocketData { client, bytes } => {
                 if let Some(stream) = self.sockets.get(&client).copied() {
                     self.push(Output::GrantSocket { client, bytes: bytes.len() });
-                    self.push(Output::Write { stream, bytes: vec![bytes] });
+                    self.push(Output::Write { stream, bytes: bytes.into() });
                 }
             }
             Input::StreamData { stream, bytes } => {
-                let bytes = vec![bytes];
+                let bytes = bytes.into();
                 if let Some(client) = self.whose(stream) {
                     self.push(Output::WriteSocket { client, bytes });
                 }
