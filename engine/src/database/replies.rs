@@ -340,9 +340,14 @@ impl Replies {
 
     /// The statement of an `Execute` is done.
     fn complete(&mut self) -> Reply {
+        Reply::Complete(self.facts_of_head())
+    }
+
+    /// What is known of the text that the head of the queue runs, which is done.
+    fn facts_of_head(&mut self) -> Option<Arc<Facts>> {
         match self.pop().map(|e| e.note) {
-            Some(Note::Runs(facts)) => Reply::Complete(Some(facts)),
-            _ => Reply::Complete(None),
+            Some(Note::Runs(facts)) => Some(facts),
+            _ => None,
         }
     }
 
@@ -462,8 +467,10 @@ impl Replies {
                 Within::Start | Within::Rows | Within::CopyDone | Within::CopyIn,
                 tag::COMMAND_COMPLETE,
             ) => Some(self.complete()),
-            (Within::Start | Within::Rows, tag::PORTAL_SUSPENDED)
-            | (Within::Start, tag::EMPTY_QUERY_RESPONSE) => Some(self.done()),
+            (Within::Start | Within::Rows, tag::PORTAL_SUSPENDED) => {
+                Some(Reply::Suspended(self.facts_of_head()))
+            }
+            (Within::Start, tag::EMPTY_QUERY_RESPONSE) => Some(self.done()),
             (Within::Start | Within::CopyOut, _) => self.copy(tag, true),
             _ => None,
         }
