@@ -39,6 +39,13 @@ pub(crate) const DRIZZLE: Entry = Entry {
     further: &["migrations"],
     ..DRIVER
 };
+pub(crate) const PRISMA: Entry = Entry {
+    name: "prisma",
+    mode: Mode::Session,
+    chapters: &[],
+    further: &["migrations", "a migration that fails"],
+    ..DRIVER
+};
 pub(crate) const PSYCOPG: Entry =
     Entry { name: "psycopg", further: &["pipeline", "notifications"], ..DRIVER };
 pub(crate) const ASYNCPG: Entry = Entry { name: "asyncpg", ..DRIVER };

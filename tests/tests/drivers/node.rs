@@ -40,3 +40,9 @@ fn sequelize_with_fifty_clients_on_five_sessions() {
 fn drizzle_kit_migrates() {
     live(matrix::DRIZZLE.is_alike(|place| node("drizzle.mjs", place)));
 }
+
+/// By its schema engine in wasm, over its adapter for `pg`. The native engine is no package.
+#[test]
+fn prisma_migrates_in_session_mode() {
+    live(matrix::PRISMA.is_alike(|place| node("prisma.mjs", place)));
+}

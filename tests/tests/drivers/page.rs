@@ -100,6 +100,14 @@ const ROWS: &[Row] = &[
         entry: None,
     },
     Row {
+        driver: "Prisma's migrations",
+        pinned: Pinned::Npm("prisma"),
+        mode: "session",
+        tested: "`migrate deploy` twice, `status`, a migration that fails; by the schema engine in wasm, over `@prisma/adapter-pg`",
+        test: "prisma_migrates_in_session_mode",
+        entry: None,
+    },
+    Row {
         driver: "psycopg 3",
         pinned: Pinned::Pip("psycopg"),
         mode: "transaction",
@@ -119,7 +127,7 @@ const ROWS: &[Row] = &[
         driver: "SQLAlchemy, on psycopg",
         pinned: Pinned::Pip("SQLAlchemy"),
         mode: "session",
-        tested: "its own suite for dialects, test by test; through the engine's port only",
+        tested: "its own suite for dialects, test by test; through the engine's port and workerd's",
         test: "sqlalchemys_dialect_suite",
         entry: None,
     },

@@ -19,7 +19,7 @@ const TOKEN: &str = "the-token-of-an-agent";
 pub(crate) enum Between {
     Nothing,
     Native(Native),
-    Workerd { workerd: Workerd, _far: Far },
+    Workerd { workerd: Box<Workerd>, _far: Far },
 }
 
 /// The far end of the coordinator's way, which lives as long as the pool.
@@ -89,7 +89,7 @@ impl Pool<'_> {
             Mode::Transaction => ports.transaction,
             Mode::Session => ports.session,
         };
-        (address, Between::Workerd { workerd, _far: far })
+        (address, Between::Workerd { workerd: Box::new(workerd), _far: far })
     }
 
     /// Its name is the database's, and so is what clients call it.

@@ -38,7 +38,7 @@ fn verdicts(out: &str) -> BTreeMap<String, String> {
 
 /// SQLAlchemy's own suite for dialects: what fails directly fails here, and nothing else. In session
 /// mode, because it looks at temporary tables and isolation levels from several connections. It takes a
-/// minute or two each way, so it goes through the quicker of the pools only.
+/// minute or two each way, so of the coordinator's ways to the database it goes one only.
 #[test]
 fn sqlalchemys_dialect_suite() {
     live(async {
