@@ -67,6 +67,11 @@ impl ConnectFailure {
             RefusalKind::Unreachable => {
                 (false, "the tunnel cannot reach the database", "check that the database is up")
             }
+            RefusalKind::Full => (
+                false,
+                "there is no room for another session yet",
+                "connections count until the database has let go of them",
+            ),
             RefusalKind::Failed => {
                 (false, "the database cannot be reached", "check host, port and network")
             }
@@ -75,7 +80,7 @@ impl ConnectFailure {
             sqlstate: SqlState::CANNOT_CONNECT,
             blame: Blame::Tunnel,
             lasting,
-            unreachable: !lasting,
+            unreachable: matches!(refusal.kind, RefusalKind::Unreachable | RefusalKind::Failed),
             message: format!("{message}: {}", refusal.detail),
             hint: hint.into(),
         }

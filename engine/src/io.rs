@@ -183,6 +183,8 @@ pub enum RefusalKind {
     Denied,
     /// The tunnel is up and says that the database cannot be reached (502, 530, …).
     Unreachable,
+    /// The far end is there and has no room yet: another try soon may find some.
+    Full,
     /// Anything else: name, network, TLS.
     Failed,
 }

@@ -3,4 +3,5 @@
 
 pub use crate::link::STREAMS;
 pub use crate::pool::places::{CLIENTS, PLACES, Step};
+pub use crate::pool::stages::{Passage, SOCKETS, STAGES};
 pub use crate::pool::transitions::{SESSIONS, STATES, Transition};

@@ -88,6 +88,14 @@ impl Story {
     }
 
     fn asks_within(&mut self, sql: &str, remaining_ms: u32) -> ClientId {
+        self.asks_with(sql, remaining_ms, Options::default())
+    }
+
+    fn asks_as(&mut self, caller: &str, sql: &str) -> ClientId {
+        self.asks_with(sql, 0, Options { caller: Some(caller.into()), ..Options::default() })
+    }
+
+    fn asks_with(&mut self, sql: &str, remaining_ms: u32, options: Options) -> ClientId {
         self.clients += 1;
         let client = ClientId(self.clients);
         let mut protocol = BytesMut::new();
@@ -95,7 +103,7 @@ impl Story {
         let request = Request {
             remaining_ms,
             id: RequestId(u128::from(self.clients).to_be_bytes()),
-            options: Options::default(),
+            options,
             protocol: protocol.freeze(),
         };
         self.happens(Input::ClientOpened {
@@ -144,6 +152,10 @@ impl Story {
                 Record::Outcome(outcome) => return (data, outcome),
             }
         }
+    }
+
+    fn has_answer(&self, client: ClientId) -> bool {
+        self.answers.iter().any(|(answered, _)| *answered == client)
     }
 
     fn verdict(&self, client: ClientId) -> (Verdict, String) {
@@ -198,6 +210,22 @@ fn a_waiter_gets_the_session_directly_and_in_order() {
         assert_eq!(story.answer(client).0, ROW);
     }
     assert_eq!(story.opened.len(), 1);
+}
+
+#[test]
+fn a_caller_that_asks_for_much_does_not_make_another_wait_behind_all_of_it() {
+    let mut story = Story::with(|s| s.pool_size = 1);
+    let many: Vec<_> = (0..60).map(|_| story.asks_as("report", "select 'x'")).collect();
+    let checkout = story.asks_as("checkout", "select 'x'");
+    let stream = story.logs_in();
+    let mut served = 0;
+    while !story.has_answer(checkout) {
+        story.now += 5;
+        story.says(stream, ROW);
+        served += 1;
+    }
+    assert!(served < many.len() / 2, "{served} of report's exchanges went first");
+    assert_eq!(many.iter().filter(|&&client| story.has_answer(client)).count(), served - 1);
 }
 
 #[test]

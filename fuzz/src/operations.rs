@@ -195,8 +195,13 @@ impl World {
         if !state.open {
             if script.below(8) == 0 {
                 self.streams.remove(&stream);
-                let kinds = [RefusalKind::Denied, RefusalKind::Unreachable, RefusalKind::Failed];
-                let kind = kinds[usize::from(script.below(3))];
+                let kinds = [
+                    RefusalKind::Denied,
+                    RefusalKind::Unreachable,
+                    RefusalKind::Failed,
+                    RefusalKind::Full,
+                ];
+                let kind = kinds[usize::from(script.below(4))];
                 let refusal = Refusal { kind, detail: "no".into() };
                 return self.feed(Input::StreamRefused { stream, refusal });
             }

@@ -333,7 +333,7 @@ impl Builder {
         self
     }
 
-    /// This Worker's name in the coordinator's logs, at most 64 bytes.
+    /// This Worker's name, at most 64 bytes: its class in the pool, and what logs and status call it.
     #[must_use]
     pub fn caller(mut self, caller: &str) -> Self {
         self.options.caller = Some(caller.to_owned());

@@ -39,8 +39,7 @@ impl Engine {
     fn enter_exchange(&mut self, id: ClientId, exchange: Exchange, caller: Option<String>) {
         let class = match exchange.lease.and_then(|lease| self.clients.get(&lease)) {
             Some(lease) => lease.class,
-            // What a caller calls itself proves nothing: shares are not counted by it.
-            None => self.enter_class(""),
+            None => self.enter_class(caller.as_deref().unwrap_or_default()),
         };
         let lease = exchange.lease;
         let client = Client {

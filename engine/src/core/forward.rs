@@ -75,6 +75,7 @@ impl Engine {
         let Kind::Socket(socket) = &mut client.kind else { return };
         let Some(session) = self.sessions.get_mut(&session_id) else { return };
         let Some(mut talk) = session.take_talk() else { return };
+        talk.begin_turn(session.written);
         let (others_wait, pins_left) =
             (!self.waiters.is_empty(), self.settings.pinned_max.saturating_sub(self.pinned));
         let settings = &self.settings;

@@ -12,6 +12,7 @@ use crate::io::Mode;
 use crate::pool::client::{Client, Kind, Place};
 use crate::pool::session::Why;
 use crate::pool::socket::{Key, Stage};
+use crate::pool::stages::Said;
 
 impl Engine {
     /// Reads what a client begins with, as far as it is there.
@@ -101,7 +102,7 @@ impl Engine {
         }
         let now = self.now;
         let Some(socket) = self.clients.get_mut(&id).and_then(Client::socket_mut) else { return };
-        socket.stage = Stage::Greeting;
+        socket.enter(Stage::Greeting, Said::Welcome);
         socket.active_at = now;
         self.flush_socket(id);
         self.greeters.push(id);
@@ -167,7 +168,7 @@ impl Engine {
         backend::backend_key_data(key.pid, &key.secret, &mut out);
         backend::ready_for_query(b'I', &mut out);
         socket.say(out.freeze());
-        socket.stage = Stage::Open;
+        socket.enter(Stage::Open, Said::Greeting);
         socket.active_at = self.now;
         socket.key = Some(key);
         self.by_key.insert(key, id);
@@ -184,7 +185,7 @@ impl Engine {
     fn socket_cancels(&mut self, id: ClientId, pid: u32, secret: &[u8]) {
         self.counters.cancel_requests += 1;
         if let Some(socket) = self.clients.get_mut(&id).and_then(Client::socket_mut) {
-            socket.stage = Stage::Cancelling;
+            socket.enter(Stage::Cancelling, Said::Cancel);
         }
         let key = secret.try_into().ok().map(|secret| Key { pid, secret });
         let meant = key.and_then(|key| self.by_key.get(&key)).copied();

@@ -306,14 +306,14 @@ impl Engine {
 
 fn refusal(reason: RefusedReason, advice: &str) -> Refusal {
     let (kind, what) = match reason {
-        RefusedReason::Cap => (RefusalKind::Failed, "the agent's cap on connections is reached"),
+        RefusedReason::Cap => (RefusalKind::Full, "the agent's cap on connections is reached"),
         RefusedReason::Connect => (RefusalKind::Unreachable, "the agent was refused a connection"),
         RefusedReason::Timeout => (RefusalKind::Unreachable, "the agent got no answer in time"),
         RefusedReason::UnknownDatabase => {
             (RefusalKind::Failed, "the agent serves no database of this name")
         }
         RefusedReason::Draining => (RefusalKind::Failed, "the agent is shutting down"),
-        RefusedReason::Unsettled => (RefusalKind::Failed, "the agent waits for its offers"),
+        RefusedReason::Unsettled => (RefusalKind::Full, "the agent waits for its offers"),
         RefusedReason::Tls => (RefusalKind::Unreachable, "the agent's TLS to the database failed"),
         RefusedReason::Other(_) => (RefusalKind::Failed, "the agent opened no connection"),
     };

@@ -13,6 +13,7 @@ use crate::limits::LOGIN_BYTES_MAX;
 use crate::pool::client::Client;
 use crate::pool::session::Why;
 use crate::pool::socket::Stage;
+use crate::pool::stages::Said;
 
 impl Engine {
     /// Asks a client for its password. What is wrong with its start-up it hears when it has proved
@@ -21,7 +22,7 @@ impl Engine {
         let Some(socket) = self.clients.get_mut(&id).and_then(Client::socket_mut) else { return };
         let (login, said) = Login::begin(user);
         socket.say(said);
-        socket.stage = Stage::Login(Box::new(login), exists);
+        socket.enter(Stage::Login(Box::new(login), exists), Said::WhoAreYou);
         self.flush_socket(id);
     }
 

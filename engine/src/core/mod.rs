@@ -228,7 +228,7 @@ impl Engine {
         self.check_books();
     }
 
-    /// Every session that is held is booked, and counted with its class.
+    /// Every session that is held is booked, and counted with its class. No client is left unheard.
     fn check_books(&self) {
         #[cfg(debug_assertions)]
         {
@@ -238,6 +238,10 @@ impl Engine {
             for &(class, _) in &booked {
                 let of_class = booked.iter().filter(|(other, _)| *other == class).count();
                 debug_assert_eq!(self.waiters.held_by(class), of_class, "{class:?}");
+            }
+            for (id, client) in self.clients.iter() {
+                let mute = client.socket().is_some_and(|socket| socket.is_mute());
+                debug_assert!(!mute || self.starved.contains(id), "{id:?} may say nothing more");
             }
         }
     }

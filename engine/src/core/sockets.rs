@@ -80,7 +80,7 @@ impl Engine {
     }
 
     /// Keeps the budgets true to what a socket's client has sent and no session got, and to what it
-    /// has prepared and set.
+    /// has prepared and set. If it filled its window while it waited, it may go on.
     pub(super) fn count_inbox(&mut self, id: ClientId) {
         let Some(Kind::Socket(socket)) = self.clients.get_mut(&id).map(|c| &mut c.kind) else {
             return;
@@ -89,6 +89,9 @@ impl Engine {
         let before = std::mem::replace(&mut socket.counted, now);
         self.request_bytes = (self.request_bytes + now.0).saturating_sub(before.0);
         self.client_bytes = (self.client_bytes + now.1).saturating_sub(before.1);
+        if now.0 < before.0 {
+            self.grant_socket(id);
+        }
     }
 
     /// Does what a socket's client wants next, as far as it can be done now.

@@ -17,17 +17,17 @@ use crate::settings::Way;
 pub(super) enum Lost {
     Opening,
     Nothing,
-    Request {
+    /// A request of which nothing was sent: another session runs it.
+    Unsent {
         client: ClientId,
-        retry: bool,
         rested: bool,
         detail: String,
         kept: Bytes,
     },
-    /// A socket's client holds the session, and nothing of it is on its way.
-    AtRest {
+    /// Its client must hear of it.
+    Told {
         client: ClientId,
-        detail: String,
+        failure: Failure,
     },
 }
 
@@ -135,7 +135,7 @@ impl Engine {
 
     /// What a client prepared in a request that is tried again is not prepared.
     pub(super) fn unsay(&mut self, id: SessionId, lost: &Lost) {
-        if !matches!(lost, Lost::Request { retry: true, .. }) {
+        if !matches!(lost, Lost::Unsent { .. }) {
             return;
         }
         let Some(session) = self.sessions.get_mut(&id) else { return };
@@ -156,12 +156,6 @@ impl Engine {
         let session = self.sessions.get(&id)?;
         let lost = match session.state() {
             State::Opening { .. } => Lost::Opening,
-            State::Leased { client, work: Work::Talking(talk), .. }
-                if talk.is_quiet() && talk.has_history && self.is_socket(*client) =>
-            {
-                let detail = talk.fatal.clone().unwrap_or_else(|| detail.to_owned());
-                Lost::AtRest { client: *client, detail }
-            }
             State::Leased { client, work, .. } => {
                 let socket = self.clients.get(client).is_some_and(|c| c.socket().is_some());
                 what_was_lost((*client, socket), work, session.rested, accepted, detail)
@@ -182,11 +176,10 @@ impl Engine {
         match lost {
             Lost::Opening => self.note_open_failure(id, ConnectFailure::ended(detail)),
             Lost::Nothing => {}
-            Lost::Request { client, retry: true, rested, detail, kept } => {
+            Lost::Unsent { client, rested, detail, kept } => {
                 self.retry(client, rested, &detail, kept);
             }
-            Lost::Request { client, retry: false, detail, .. } => self.lose(client, detail),
-            Lost::AtRest { client, detail } => self.lose_at_rest(client, detail),
+            Lost::Told { client, failure } => self.lose(client, &failure),
         }
     }
 
@@ -216,16 +209,6 @@ impl Engine {
         }
     }
 
-    fn is_socket(&self, client: ClientId) -> bool {
-        self.clients.get(&client).is_some_and(|c| c.socket().is_some())
-    }
-
-    /// A socket's client lost its session between two requests: no outcome is in doubt.
-    fn lose_at_rest(&mut self, holder: ClientId, detail: String) {
-        self.lose_socket(holder);
-        self.kill_socket(holder, &Failure::LostAtRest { detail }, Why::Broken);
-    }
-
     /// The database's last words to a client that it sent away between two requests.
     pub(super) fn farewell(&mut self, holder: ClientId, words: Bytes) {
         self.lose_socket(holder);
@@ -245,28 +228,26 @@ impl Engine {
     }
 
     /// The holder of a session lost it, and perhaps what it had sent.
-    pub(super) fn lose(&mut self, holder: ClientId, detail: String) {
+    pub(super) fn lose(&mut self, holder: ClientId, failure: &Failure) {
         #[cfg(sabotage)]
         if crate::sabotage::active(crate::sabotage::Bug::CompletedOnLoss) {
             self.finish(holder, pierhead_wire::envelope::Outcome::completed(0, 0));
             return;
         }
-        self.counters.lost += 1;
-        let failure = Failure::Lost { detail };
         match self.clients.get(&holder).map(|c| &c.kind) {
             Some(Kind::Socket(_)) => {
-                self.counters.failed += 1;
-                if let Some(client) = self.clients.get_mut(&holder) {
-                    client.granted = None;
-                    client.enter(Place::Resting, Move::Lost);
-                }
-                self.kill_socket(holder, &failure, Why::Broken);
+                self.lose_socket(holder);
+                self.kill_socket(holder, failure, Why::Broken);
             }
-            Some(Kind::Lease(_)) => self.lease_lost(holder, &failure),
+            Some(Kind::Lease(_)) => {
+                self.counters.lost += 1;
+                self.lease_lost(holder, failure);
+            }
             Some(Kind::Exchange(_)) => {
-                self.fail(holder, &failure);
+                self.counters.lost += 1;
+                self.fail(holder, failure);
             }
-            None => {}
+            None => self.counters.lost += 1,
         }
     }
 }
@@ -282,28 +263,32 @@ fn what_was_lost(
     accepted: u64,
     detail: &str,
 ) -> Lost {
-    match work {
-        Work::Verifying => {
-            let detail = detail.to_owned();
-            Lost::Request { client, retry: true, rested, detail, kept: Bytes::new() }
-        }
-        Work::Talking(talk) => {
-            // A socket's messages are known only as long as they are kept, or not sent at all.
-            let known = !socket || talk.kept.is_on() || talk.replies.are_ours();
-            let retry = nothing_reached_the_database(talk, accepted) && known;
-            let detail = talk.fatal.clone().unwrap_or_else(|| detail.to_owned());
-            let kept = talk.kept.messages();
-            Lost::Request { client, retry, rested, detail, kept }
-        }
-    }
+    let Work::Talking(talk) = work else {
+        let detail = detail.to_owned();
+        return Lost::Unsent { client, rested, detail, kept: Bytes::new() };
+    };
+    let detail = talk.fatal.clone().unwrap_or_else(|| detail.to_owned());
+    // A socket's messages are known only as long as they are kept, or not sent at all.
+    let known = !socket || talk.kept.is_on() || talk.replies.are_ours();
+    let failure = if !nothing_reached_the_database(talk, accepted, socket) {
+        Failure::Lost { detail }
+    } else if talk.has_history {
+        Failure::LostAtRest { detail }
+    } else if known {
+        return Lost::Unsent { client, rested, detail, kept: talk.kept.messages() };
+    } else {
+        Failure::LostBeforeSent { detail }
+    };
+    Lost::Told { client, failure }
 }
 
-/// The proof that a request may be sent again: the transport accepted not a byte of it, and what
-/// was sent is still known.
-fn nothing_reached_the_database(talk: &Talk, accepted: u64) -> bool {
+/// The proof that nothing of a request was executed: none was sent, or the transport accepted not a
+/// byte of it.
+fn nothing_reached_the_database(talk: &Talk, accepted: u64, socket: bool) -> bool {
     #[cfg(sabotage)]
     if crate::sabotage::active(crate::sabotage::Bug::RetryAfterSend) {
         return true;
     }
-    accepted <= talk.sent_from && !talk.answered && !talk.has_history
+    let rests = socket && talk.has_history && talk.is_quiet();
+    rests || (accepted <= talk.sent_from && !talk.answered)
 }

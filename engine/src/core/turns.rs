@@ -13,6 +13,7 @@ use crate::database::replies::Made;
 use crate::database::settle::settle;
 use crate::database::talk::{Dropped, Talk, Turn, is_asynchronous};
 use crate::database::transaction::Transaction;
+use crate::failure::Failure;
 use crate::ids::{ClientId, SessionId};
 use crate::io::Level;
 use crate::limits::STATEMENT_TEXT_MAX;
@@ -439,7 +440,7 @@ impl Engine {
                 let waiting = self.served(id).unwrap_or(holder);
                 self.requeue_from(holder, waiting);
             } else {
-                self.lose(holder, what.to_owned());
+                self.lose(holder, &Failure::Lost { detail: what.to_owned() });
             }
         }
         self.end(id, Why::Mismatch);

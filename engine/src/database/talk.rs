@@ -83,9 +83,9 @@ pub(crate) struct Restore {
 #[derive(Debug, Default)]
 pub(crate) struct Talk {
     pub(crate) replies: Replies,
-    /// Position in the stream's bytes at which it begins.
+    /// Position in the stream's bytes at which it begins; after a rest, what is on its way.
     pub(crate) sent_from: u64,
-    /// Something of the replies to the client has come.
+    /// Something of the replies to what began there has come.
     pub(crate) answered: bool,
     /// At the last ready point.
     pub(crate) transaction: Transaction,
@@ -445,6 +445,14 @@ impl Talk {
         self.voided = self.replies.void_segment();
         self.cured = self.voided;
         self.voided
+    }
+
+    /// What a socket's client says goes on; if nothing is on the way, from this position.
+    pub(crate) fn begin_turn(&mut self, sent_from: u64) {
+        if self.is_quiet() {
+            self.sent_from = sent_from;
+            self.answered = false;
+        }
     }
 
     /// The lease goes on with another request, whose bytes begin at this position.

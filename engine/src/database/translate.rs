@@ -154,6 +154,12 @@ impl Translator<'_> {
             Piece::Bulk { .. } => return self.piece(piece),
             Piece::Message(message) => message,
         };
+        if self.talk.begins_turn() && !self.talk.has_history {
+            self.talk.kept.begin();
+        }
+        if self.talk.kept.is_on() {
+            self.talk.kept.note(piece);
+        }
         if self.lacks_unnamed(message) {
             // The session may have one of another client.
             self.fail(&refused::no_unnamed_statement());

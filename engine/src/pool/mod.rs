@@ -13,5 +13,6 @@ pub(crate) mod places;
 pub(crate) mod queue;
 pub(crate) mod session;
 pub(crate) mod socket;
+pub(crate) mod stages;
 pub(crate) mod timers;
 pub(crate) mod transitions;

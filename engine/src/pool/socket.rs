@@ -1,7 +1,7 @@
 //! A client that speaks the database's own protocol on a byte stream.
 //!
 //! ```text
-//! StartUp ──start-up message──▶ Greeting ──parameters are known──▶ Open ──Terminate, error──▶ (gone)
+//! StartUp ──nobody asks who it is──▶ Greeting ──parameters are known──▶ Open ──Terminate, error──▶ (gone)
 //!    │   └──a password is set──▶ Login ──proved──▶ Greeting
 //!    └──CancelRequest──▶ Cancelling ──cancel is over──▶ (gone)
 //! ```
@@ -14,8 +14,11 @@ use crate::auth::guard::Login;
 use crate::database::speaker::Speaker;
 use crate::failure::Failure;
 use crate::io::{Mode, Terms};
+#[cfg(debug_assertions)]
+use crate::limits::CLIENT_WINDOW;
 use crate::pool::inbox::Inbox;
 use crate::pool::pieces::Pieces;
+use crate::pool::stages::{self, Said};
 use crate::state::Followed;
 use crate::time::Instant;
 
@@ -130,6 +133,12 @@ impl Socket {
         }
     }
 
+    /// The only way from one stage to another.
+    pub(crate) fn enter(&mut self, stage: Stage, why: Said) {
+        stages::check(&self.stage, why, &stage);
+        self.stage = stage;
+    }
+
     /// Bytes of the client came. An error ends the client.
     pub(crate) fn receive(&mut self, bytes: Bytes) -> Result<(), String> {
         self.inbox.receive(&mut self.scanner, bytes).map_err(|e| e.to_string())
@@ -211,6 +220,12 @@ impl Socket {
         let room = window.saturating_sub(held).max(self.missing().saturating_sub(self.credit));
         // Small grants cost a call each.
         if room >= window / 4 || self.credit == 0 { room } else { 0 }
+    }
+
+    /// True if it may say nothing although there is room.
+    #[cfg(debug_assertions)]
+    pub(crate) fn is_mute(&self) -> bool {
+        self.credit == 0 && self.owed_credit(CLIENT_WINDOW) > 0
     }
 
     pub(crate) fn granted_credit(&mut self, bytes: usize) {

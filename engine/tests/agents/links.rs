@@ -171,6 +171,21 @@ fn what_the_agent_refuses_is_told_with_its_words() {
 }
 
 #[test]
+fn who_starts_up_waits_while_the_agent_has_no_room() {
+    let mut story = Story::begin();
+    story.dials(1, 1, &[]);
+    let socket = story.starts_up();
+    for index in 1..=4 {
+        let (stream, reason) = (wire(1, index), RefusedReason::Cap);
+        story.tells(1, &[Refused { stream, reason, advice: Advice::cut("1 of 1") }.into()]);
+        story.later(2_000);
+        assert!(story.told(socket).is_empty(), "a connection that is ending makes room");
+    }
+    story.logs_in(1, 5);
+    assert!(story.told(socket).starts_with(b"R"));
+}
+
+#[test]
 fn without_an_agent_a_caller_waits_and_then_hears_so() {
     let mut story = Story::begin();
     let client = story.asks("select 'x'");

@@ -6,6 +6,7 @@ mod found;
 mod inside;
 mod leases;
 mod login;
+mod lost;
 mod neighbours;
 mod start_up;
 mod state;

@@ -1,5 +1,7 @@
 //! The stage: one engine, a database that says what the story wants, and sockets.
 
+use std::collections::BTreeMap;
+
 use bytes::{Bytes, BytesMut};
 use pierhead_engine::ids::{ClientId, StreamId};
 use pierhead_engine::time::Instant;
@@ -19,9 +21,11 @@ pub(crate) struct Story {
     pub(crate) opened: Vec<StreamId>,
     pub(crate) closed_streams: Vec<StreamId>,
     written: Vec<(StreamId, Vec<u8>)>,
+    lengths: BTreeMap<StreamId, u64>,
     said: Vec<(ClientId, Vec<u8>)>,
     pub(crate) closed: Vec<ClientId>,
     granted: Vec<(ClientId, usize)>,
+    told: Vec<(ClientId, usize)>,
     answers: Vec<(ClientId, Vec<u8>)>,
 }
 
@@ -42,9 +46,11 @@ impl Story {
             opened: Vec::new(),
             closed_streams: Vec::new(),
             written: Vec::new(),
+            lengths: BTreeMap::new(),
             said: Vec::new(),
             closed: Vec::new(),
             granted: Vec::new(),
+            told: Vec::new(),
             answers: Vec::new(),
         }
     }
@@ -55,7 +61,11 @@ impl Story {
             match output {
                 Output::OpenStream { stream, .. } => self.opened.push(stream),
                 Output::CloseStream { stream } => self.closed_streams.push(stream),
-                Output::Write { stream, bytes } => self.written.push((stream, bytes.concat())),
+                Output::Write { stream, bytes } => {
+                    let bytes = bytes.concat();
+                    *self.lengths.entry(stream).or_default() += bytes.len() as u64;
+                    self.written.push((stream, bytes));
+                }
                 Output::WriteSocket { client, bytes } => self.said.push((client, bytes.concat())),
                 Output::GrantSocket { client, bytes } => self.granted.push((client, bytes)),
                 Output::CloseSocket { client } => self.closed.push(client),
@@ -139,7 +149,16 @@ impl Story {
         stream
     }
 
+    /// Bytes that a socket's client may still say.
+    pub(crate) fn allowed(&self, client: ClientId) -> usize {
+        let sum = |all: &[(ClientId, usize)]| -> usize {
+            all.iter().filter(|(of, _)| *of == client).map(|(_, bytes)| bytes).sum()
+        };
+        sum(&self.granted) - sum(&self.told)
+    }
+
     pub(crate) fn tells(&mut self, client: ClientId, bytes: &[u8]) {
+        self.told.push((client, bytes.len()));
         self.happens(Input::SocketData { client, bytes: Bytes::copy_from_slice(bytes) });
     }
 
@@ -170,6 +189,11 @@ impl Story {
     /// What was sent to the database since this was asked last.
     pub(crate) fn sent(&mut self, stream: StreamId) -> Vec<u8> {
         take(&mut self.written, stream)
+    }
+
+    /// Bytes written to the database, in all.
+    pub(crate) fn written_to(&self, stream: StreamId) -> u64 {
+        self.lengths.get(&stream).copied().unwrap_or(0)
     }
 
     /// What a socket's client was told since this was asked last.

@@ -140,3 +140,20 @@ fn who_waits_too_long_hears_it_and_may_try_again() {
     story.queries(b, "select 2");
     assert!(contains(&story.sent(stream), "select 2"));
 }
+
+#[test]
+fn a_client_that_filled_its_window_while_it_waited_may_go_on_when_it_is_served() {
+    let mut story = Story::with(|_| {});
+    let (a, stream) = story.begins();
+    let b = story.starts();
+    story.queries(a, "begin");
+    story.completes(stream, "BEGIN", 'T');
+    // As much is held for it as may be.
+    while story.allowed(b) > 0 {
+        story.queries(b, &"x".repeat(story.allowed(b) - 6));
+    }
+    story.queries(a, "commit");
+    story.completes(stream, "COMMIT", 'I');
+    assert!(contains(&story.sent(stream), "xxx"));
+    assert!(story.allowed(b) > 0);
+}

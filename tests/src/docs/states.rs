@@ -4,7 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::fs;
 
-use pierhead_engine::states::{CLIENTS, PLACES, SESSIONS, STATES, STREAMS, Transition};
+use pierhead_engine::states::{
+    CLIENTS, PLACES, SESSIONS, SOCKETS, STAGES, STATES, STREAMS, Transition,
+};
 
 const PAGE: &str = "docs/states.md";
 
@@ -36,6 +38,16 @@ fn every_kind_of_client_is_shown_and_no_step_is_listed_twice() {
     assert!(CLIENTS.iter().all(|step| is_place(step.from) && is_place(step.to)));
 }
 
+#[test]
+fn every_stage_of_a_socket_is_reached_and_no_passage_is_listed_twice() {
+    let passages: BTreeSet<_> = SOCKETS.iter().map(|p| (p.from, p.why, p.to)).collect();
+    assert_eq!(passages.len(), SOCKETS.len());
+    let is_stage = |name| STAGES.iter().any(|(stage, _)| *stage == name);
+    assert!(SOCKETS.iter().all(|p| is_stage(p.from) && is_stage(p.to)));
+    let (_, later) = STAGES.split_first().unwrap();
+    assert!(later.iter().all(|(stage, _)| SOCKETS.iter().any(|p| p.to == *stage)));
+}
+
 fn page() -> String {
     let mut page = String::from(INTRODUCTION);
     page += &diagram();
@@ -58,6 +70,11 @@ fn page() -> String {
         page += introduction;
         page += &clients(kind);
     }
+    page += STAGES_BEGIN;
+    for (stage, meaning) in STAGES {
+        writeln!(page, "| **{stage}** | {meaning} |").unwrap();
+    }
+    page += &stages();
     page += STREAMS_BEGIN;
     for (from, why, to) in STREAMS {
         writeln!(page, "| {from} | {why} | {to} |").unwrap();
@@ -101,6 +118,29 @@ fn clients(kind: &str) -> String {
             let ways = steps().filter(|step| step.why == reason.why && step.from == *place);
             let to: Vec<_> = ways.map(|step| step.to).collect();
             write!(text, " {} |", to.join(" or ")).unwrap();
+        }
+        writeln!(text, " {} |", reason.meaning).unwrap();
+    }
+    text
+}
+
+/// The stages of a socket, drawn, and what leads from each to the next.
+fn stages() -> String {
+    let mut text = String::from("\n```mermaid\nstateDiagram-v2\n    [*] --> start_up\n");
+    for passage in SOCKETS {
+        writeln!(text, "    {} --> {}: {}", passage.from, passage.to, passage.why).unwrap();
+    }
+    text += "```\n\n|  |";
+    for (stage, _) in STAGES {
+        write!(text, " {stage} |").unwrap();
+    }
+    writeln!(text, "  |\n|---|{}---|", "---|".repeat(STAGES.len())).unwrap();
+    let mut shown = BTreeSet::new();
+    for reason in SOCKETS.iter().filter(|passage| shown.insert(passage.why)) {
+        write!(text, "| **{}** |", reason.why).unwrap();
+        for (stage, _) in STAGES {
+            let to = SOCKETS.iter().find(|p| p.why == reason.why && p.from == *stage);
+            write!(text, " {} |", to.map_or("", |passage| passage.to)).unwrap();
         }
         writeln!(text, " {} |", reason.meaning).unwrap();
     }
@@ -202,6 +242,16 @@ A transaction over several requests. It has no place in the queue: its first req
 ",
     ),
 ];
+
+const STAGES_BEGIN: &str = "
+### Stages of a socket
+
+Until it is open a socket only rests. `engine/src/pool/stages.rs` holds the table, `Socket::enter` is the
+door. An empty field cannot occur; and a socket may end at any stage.
+
+| stage | meaning |
+|---|---|
+";
 
 const STREAMS_BEGIN: &str = "
 ## Streams of a link

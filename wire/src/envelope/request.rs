@@ -33,7 +33,7 @@ pub struct RequestId(pub [u8; 16]);
 /// Options of a request; the default is none.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Options {
-    /// Name of the caller for logs and status, at most [`CALLER_BYTES_MAX`] bytes.
+    /// The caller's class, and its name in logs and status, at most [`CALLER_BYTES_MAX`] bytes.
     pub caller: Option<String>,
     /// Clear all session state after this exchange, whatever the database's setting.
     pub reset: bool,

@@ -25,7 +25,7 @@ export interface DatabaseParts {
 export interface DatabaseOptions {
   /** Milliseconds of each call: waiting for a session, running and reading the answer together. */
   readonly timeoutMs?: number;
-  /** This Worker's name in the coordinator's logs, at most 64 bytes. */
+  /** This Worker's name, at most 64 bytes: its class in the pool, and its name in logs and status. */
   readonly caller?: string;
   /** How values are read; `pg`'s way unless given. */
   readonly types?: TypeOverrides;

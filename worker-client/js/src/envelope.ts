@@ -13,7 +13,7 @@ const ID_BYTES = 16;
 
 /** What a request asks for besides its messages. */
 export interface RequestOptions {
-  /** The caller's name in the coordinator's logs, cut to 64 bytes. */
+  /** The caller's class and its name in logs, cut to 64 bytes. */
   readonly caller?: string | undefined;
   /** Plan the statements anew for their values, and keep none of them prepared. */
   readonly freshPlans?: boolean | undefined;

@@ -13,7 +13,7 @@ export const GRACE_MS = 1_000;
 export const ABORT_MS = 1_000;
 /** Bytes of PostgreSQL messages in one request; the coordinator refuses more. */
 export const PROTOCOL_BYTES_MAX = 16 * 1024 * 1024;
-/** Bytes of a caller's name in logs. */
+/** Bytes of a caller's name. */
 export const CALLER_BYTES_MAX = 64;
 /** Bytes of an outcome record; no coordinator sends more. */
 export const OUTCOME_BYTES_MAX = 16_384;

@@ -46,7 +46,7 @@ pub struct Database {
     pub generation: u64,
     /// Notifications that wait for the session of a process id.
     pub mail: BTreeMap<i32, Vec<Notification>>,
-    /// How often sessions were notified on a channel.
+    /// How often sessions were told of a notification on a channel.
     pub notified: BTreeMap<String, u64>,
     /// How often something happened that a run wants to have seen.
     pub seen: Seen,
@@ -61,7 +61,7 @@ pub struct Database {
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Notification {
     process: i32,
-    channel: String,
+    pub(super) channel: String,
     payload: String,
 }
 
@@ -135,7 +135,6 @@ impl Database {
             for listener in self.listeners.get(&channel).into_iter().flatten() {
                 if told.insert((*listener, channel.clone(), payload.clone())) {
                     let (channel, payload) = (channel.clone(), payload.clone());
-                    *self.notified.entry(channel.clone()).or_default() += 1;
                     let mail = Notification { process, channel, payload };
                     self.mail.entry(*listener).or_default().push(mail);
                 }

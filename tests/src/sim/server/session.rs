@@ -227,14 +227,18 @@ impl Session {
         db.forget(self.process);
     }
 
-    /// Sends what was notified to it, if it is between two transactions.
+    /// Sends what was notified to it, if it is between two transactions: of the channels to which it
+    /// still listens, as the real one does.
     pub(super) fn put_notifications(&mut self, db: &mut Database, out: &mut Vec<u8>) {
         if self.status() != b'I' {
             return;
         }
         for mail in db.mail.remove(&self.process).unwrap_or_default() {
-            mail.put(out);
-            self.urgent = out.len();
+            if self.listening.contains(&mail.channel) {
+                *db.notified.entry(mail.channel.clone()).or_default() += 1;
+                mail.put(out);
+                self.urgent = out.len();
+            }
         }
     }
 }

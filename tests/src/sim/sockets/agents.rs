@@ -99,6 +99,8 @@ struct Cable {
     /// Whether the agent, and the object, take it for open.
     agent_open: bool,
     object_open: bool,
+    /// It carries nothing more, though an end may not know yet.
+    cut: bool,
     /// When the last message of each direction arrives.
     last: [u64; 2],
 }
@@ -180,7 +182,7 @@ impl Agency {
     fn send(&mut self, id: u64, direction: usize, thing: Thing) {
         let lag = self.lag();
         let now = self.now;
-        let Some(cable) = self.links.get_mut(&id) else { return };
+        let Some(cable) = self.links.get_mut(&id).filter(|cable| !cable.cut) else { return };
         let at = (now + lag).max(cable.last[direction]);
         cable.last[direction] = at;
         self.after(at - now, thing);
@@ -216,7 +218,7 @@ impl Agency {
                 self.feed_engine(Input::LinkClosed { link: LinkId(id), detail });
             }
             Thing::Pong(id) => {
-                let whole = self.links.get(&id).is_some_and(|c| c.object_open);
+                let whole = self.links.get(&id).is_some_and(|c| c.object_open && !c.cut);
                 if let Some(no) = self.agent_end(id).filter(|_| whole) {
                     self.feed_agent(agent::Input::LinkAlive { link: no });
                 }
@@ -247,6 +249,7 @@ impl Agency {
             attachment: Bytes::new(),
             agent_open: true,
             object_open: true,
+            cut: false,
             last: [self.now; 2],
         };
         self.wake();
@@ -440,12 +443,15 @@ impl Agency {
         let open: Vec<u64> = self
             .links
             .iter()
-            .filter(|(_, c)| c.agent_open && c.object_open)
+            .filter(|(_, c)| c.agent_open && c.object_open && !c.cut)
             .map(|(id, _)| *id)
             .collect();
         let Some(id) = open.get(chance as usize % open.len().max(1)).copied() else { return };
         self.seen.push("link: cut");
-        // What is under way is lost from some message on, in each direction.
+        if let Some(cable) = self.links.get_mut(&id) {
+            cable.cut = true;
+        }
+        // What is under way is lost from some message on, in each direction, and all that follows.
         for up in [true, false] {
             let keys = self.under_way.iter().filter(|(_, thing)| {
                 matches!(thing, Thing::Up(link, _) if up && *link == id)

@@ -3,6 +3,7 @@
 use bytes::Bytes;
 use pierhead_engine::ids::ClientId;
 use pierhead_engine::io::Input;
+use pierhead_engine::limits::ANSWER_UNTAKEN_MAX;
 use pierhead_wire::envelope::{Options, Request, RequestId, Status};
 
 use super::events::Event;
@@ -104,6 +105,11 @@ impl World {
         let costly = caller.script.kind == crate::sim::script::Kind::CopyMess;
         let excused = caller.expected.is_none() || caller.remaining > 0 || served || costly;
         let excused = excused || self.now > self.plan.settings.query_timeout.0;
+        // Where nothing holds the database back, an answer of this size may come faster than anybody
+        // reads.
+        let large = caller.expected.as_ref().is_some_and(|e| e.answer.len() > ANSWER_UNTAKEN_MAX);
+        let outran = large && !self.plan.holds_back() && outcome.sqlstate.as_str() == "53200";
+        let excused = excused || outran;
         let verdict = answer::judge(caller, number, &outcome, &self.db);
         if let Err((rule, detail)) = verdict {
             self.broken(rule, format!("exchange {number}: {detail}; {outcome:?}"));

@@ -102,7 +102,7 @@ fn settings(rng: &mut Rng) -> Settings {
 fn member(rng: &mut Rng, number: u64, comes: u64, custom: &Custom) -> Client {
     let (class, slow_reader) = (custom.class, false);
     let taste = Taste { large: 0, slow: 0, slow_ms: 0 };
-    let kind = rng.weighted(&[60, 20, if class.is_empty() { 40 } else { 0 }]);
+    let kind = rng.weighted(&[60, 20, 40]);
     let mut writer = Writer::new(rng, number, taste, custom.leisure);
     let kind = match kind {
         0 => {

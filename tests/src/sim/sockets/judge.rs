@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use pierhead_engine::limits::{
-    ANSWER_UNTAKEN_MAX, CANCELS_IN_FLIGHT_MAX, CLIENT_WINDOW, OPENS_IN_FLIGHT_MAX, READ_WINDOW,
+    ANSWER_UNTAKEN_MAX, BACKOFF_UNREACHABLE, CANCELS_IN_FLIGHT_MAX, CLIENT_WINDOW,
+    OPENS_IN_FLIGHT_MAX, READ_WINDOW,
 };
 
 use pierhead_agent::core::limits::CANCELS_IN_FLIGHT_MAX as OF_AGENT;
@@ -43,7 +44,7 @@ pub(super) const CODES: [(&str, &str); 19] = [
 const START_UP_TIMEOUT: u64 = 10_000;
 
 /// Codes that say that nothing of the segment was executed.
-const UNTOUCHED: [&str; 4] = ["08001", "53300", "53400", "28P01"];
+const UNTOUCHED: [&str; 5] = ["08001", "08006", "53300", "53400", "28P01"];
 
 impl World {
     /// A client is told an error of Pierhead's: a documented one, and with reason?
@@ -90,9 +91,21 @@ impl World {
         } else if self.plan.quiet
             && !self.drivers[index].model.is_over()
             && !matches!(code, "53000" | "57P05" | "25P03" | "08P01")
+            && !(code == "08001" && self.has_waited_for_room(index))
         {
             self.broken("quiet", format!("client {number} is told {code} without a reason"));
         }
+    }
+
+    /// Whether a client has waited for a first session for as long as it may, and a connection takes
+    /// a place that has been ending for as long, but for a pause between two tries.
+    fn has_waited_for_room(&self, index: usize) -> bool {
+        let waited = self.now.saturating_sub(self.drivers[index].opened);
+        let ending = self.streams.values().filter(|s| s.life == Life::Closing);
+        let longest = ending.filter_map(|s| s.told_to_end).min();
+        let (_, pause) = BACKOFF_UNREACHABLE;
+        waited >= START_UP_TIMEOUT
+            && longest.is_some_and(|at| at + START_UP_TIMEOUT <= self.now + pause.0)
     }
 
     /// Whether a client's request may have been ended by a time limit.

@@ -39,6 +39,27 @@ fn a_notification_reaches_the_other_session_when_it_is_idle() {
 }
 
 #[test]
+fn what_was_notified_in_a_transaction_that_ends_the_listening_is_not_told() {
+    let mut db = Database::new();
+    let (mut one, _) = enter(&mut db, &[]);
+    let (mut other, _) = enter(&mut db, &[]);
+    query(&mut db, &mut other, "listen c; listen d");
+    query(&mut db, &mut other, "begin");
+    query(&mut db, &mut one, "notify c; notify d");
+    query(&mut db, &mut other, "unlisten c");
+    assert_eq!(query(&mut db, &mut other, "commit"), "CAZ", "d is still listened to");
+    assert_eq!(db.notified.get("c"), None);
+    query(&mut db, &mut other, "begin");
+    query(&mut db, &mut one, "notify d");
+    query(&mut db, &mut other, "unlisten d; listen d");
+    assert_eq!(query(&mut db, &mut other, "commit"), "CAZ");
+    query(&mut db, &mut other, "begin");
+    query(&mut db, &mut one, "notify d");
+    query(&mut db, &mut other, "unlisten *");
+    assert_eq!(query(&mut db, &mut other, "rollback"), "CAZ", "it never stopped listening");
+}
+
+#[test]
 fn a_session_that_ends_listens_no_more_and_holds_no_lock() {
     let mut db = Database::new();
     let (mut one, _) = enter(&mut db, &[]);
