@@ -17,12 +17,18 @@ mod compare;
 mod corpus;
 #[path = "drivers/java.rs"]
 mod java;
+#[path = "live/listed.rs"]
+mod listed;
+#[path = "drivers/matrix.rs"]
+mod matrix;
 #[path = "drivers/migrations.rs"]
 mod migrations;
 #[path = "drivers/node.rs"]
 mod node;
 #[path = "drivers/page.rs"]
 mod page;
+#[path = "drivers/pool.rs"]
+mod pool;
 #[path = "drivers/program.rs"]
 mod program;
 #[path = "drivers/psql.rs"]

@@ -31,6 +31,8 @@ mod development;
 mod direct;
 #[path = "live/direct_stream.rs"]
 mod direct_stream;
+#[path = "live/entries.rs"]
+mod entries;
 #[path = "live/errors.rs"]
 mod errors;
 #[path = "live/examples.rs"]
@@ -45,6 +47,8 @@ mod harness;
 mod large;
 #[path = "live/leases.rs"]
 mod leases;
+#[path = "live/listed.rs"]
+mod listed;
 #[path = "live/load.rs"]
 mod load;
 #[path = "live/native/mod.rs"]
@@ -53,6 +57,8 @@ mod native;
 mod programs;
 #[path = "live/round_trip.rs"]
 mod round_trip;
+#[path = "live/rust_entry.rs"]
+mod rust_entry;
 #[path = "live/scripted_server/mod.rs"]
 mod scripted_server;
 #[path = "live/sockets/mod.rs"]

@@ -36,7 +36,8 @@ cargo xtask <command>
   build NAME… [--dev]    build these of them: app, bound, guide, sea-orm, …
   test [--fast] [-- F]   set up, build, format, clippy, unit, simulation, wrangler, drivers, live tests;
                          --fast: only what needs no Worker; F: run only tests whose name contains F
-  test --drivers [-- F]  only the driver matrix: other people's drivers and tools on a port
+  test --drivers [-- F]  only the driver matrix: other people's drivers and tools on a port, and in
+                         Workers (`workers_…`)
   sim [args]             schedules of the simulation on all processors (`cargo xtask sim --help`)
   smoke                  set up, build, try `wrangler deploy --dry-run` and `wrangler dev`
   package                build the coordinator and the npm package; target/package/pierhead-*.tgz

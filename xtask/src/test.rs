@@ -88,10 +88,25 @@ pub(crate) fn run(layout: &Layout, options: &Options) -> Result<ExitCode> {
 /// Other people's drivers and tools, with what they print shown.
 fn only_drivers(layout: &Layout, options: &Options) -> Result<ExitCode> {
     let tools = setup::run(layout, Scope::Run)?;
-    workers::build_coordinator(layout, &tools, Profile::Release)?;
+    workers::build_named(layout, &tools, Profile::Release, &["coordinator", "app", "typescript"])?;
     let agent = agent::build(layout)?;
     let mut matrix = matrix(layout, options, &tools, &agent)?;
-    Ok(verdict(process::foreground(&mut matrix)?.success()))
+    let programs = process::foreground(&mut matrix)?.success();
+    let Some(filter) = worker_entries(options) else { return Ok(verdict(programs)) };
+    let mut live = cargo(layout, &["test", "--package", "pierhead-tests", "--test", "live", "--"]);
+    live.envs(tools.variables(layout, &agent)).args(filter);
+    let workers = process::foreground(&mut live)?.success();
+    Ok(verdict(programs && workers))
+}
+
+/// Which of the matrix' entries that are Workers to run, of the live tests: all if no name is given.
+fn worker_entries(options: &Options) -> Option<Vec<String>> {
+    const ENTRIES: &str = "entries::";
+    if options.filter.is_empty() {
+        return Some(vec![ENTRIES.to_owned()]);
+    }
+    let named = options.filter.iter().any(|filter| filter.starts_with("workers"));
+    named.then(|| options.filter.clone())
 }
 
 fn driver_matrix(

@@ -121,7 +121,7 @@ impl Engine {
             }
             Ok(Reply::Error) => self.end(id, Why::NotCleared),
             Ok(Reply::Complete(_)) => self.wrong(id, "another command's tag in answer to a reset"),
-            Ok(Reply::Part | Reply::CopyIn { .. }) | Err(_) => {
+            Ok(Reply::Part | Reply::Suspended(_) | Reply::CopyIn { .. }) | Err(_) => {
                 self.wrong(id, "a reply that does not answer a reset");
             }
         }

@@ -85,6 +85,13 @@ impl Effects {
         }
     }
 
+    /// A statement gave a part of its rows. What it does for each of them is done for these, and the end
+    /// of its segment may end it without another word.
+    pub(crate) fn suspended(&mut self, facts: &Facts) {
+        self.indelible |= facts.signs.indelible;
+        self.open.add(facts);
+    }
+
     /// Settings were made again that a statement had undone.
     pub(crate) fn restored(&mut self, changes: Vec<Change>) {
         self.open.changes.extend(changes);

@@ -312,6 +312,7 @@ impl Replies {
                 done.then(|| self.ready())
             }
             (Expect::Query | Expect::Execute, tag::COMMAND_COMPLETE) => self.complete(expect),
+            (Expect::Execute, tag::PORTAL_SUSPENDED) => self.suspended(),
             (Expect::Query | Expect::Execute, tag::COPY_IN_RESPONSE) => self.copy_in(expect),
             _ => self.part(expect, tag).then_some(Reply::Part),
         };
@@ -346,7 +347,6 @@ impl Replies {
             | (Expect::Close, _, tag::CLOSE_COMPLETE)
             | (Expect::DescribePortal, _, tag::ROW_DESCRIPTION | tag::NO_DATA)
             | (Expect::DescribeStatement, Described, tag::ROW_DESCRIPTION | tag::NO_DATA)
-            | (Expect::Execute, Start | Rows, tag::PORTAL_SUSPENDED)
             | (Expect::Execute, Start, tag::EMPTY_QUERY_RESPONSE) => {
                 self.queue.pop_front();
                 Start
@@ -388,8 +388,18 @@ impl Replies {
             self.within = Within::Between;
             return Some(Reply::Complete(self.text_of_query()));
         }
-        let facts = if let Note::Runs(facts) = self.pop()?.note { Some(facts) } else { None };
-        Some(Reply::Complete(facts))
+        Some(Reply::Complete(self.facts_of_head()))
+    }
+
+    /// A statement gave as many rows as were asked for.
+    fn suspended(&mut self) -> Option<Reply> {
+        let gives_rows = matches!(self.within, Within::Start | Within::Rows);
+        gives_rows.then(|| Reply::Suspended(self.facts_of_head()))
+    }
+
+    /// What is known of the text that the head of the queue runs, which is done.
+    fn facts_of_head(&mut self) -> Option<Arc<Facts>> {
+        if let Note::Runs(facts) = self.pop()?.note { Some(facts) } else { None }
     }
 
     fn ready(&mut self) -> Reply {

@@ -379,6 +379,12 @@ impl Talk {
                 self.effects.completed(body, facts.as_deref());
                 self.note_dropped(body, facts.as_deref())
             }
+            Reply::Suspended(facts) => {
+                if let Some(facts) = facts {
+                    self.effects.suspended(&facts);
+                }
+                if ours { Turn::Swallow } else { Turn::Forward }
+            }
             Reply::Error if ours && query && self.not_set.is_some() => Turn::Swallow,
             Reply::Error if ours && query && self.forgiving => Turn::Swallow,
             Reply::Error if ours && query => Turn::Wrong(tag),

@@ -1,8 +1,9 @@
 //! What outlives a transaction follows its client, or keeps its session.
 
+use pierhead_engine::ids::{ClientId, StreamId};
 use pierhead_engine::{Input, Mode, StatePolicy};
 
-use crate::story::{Story, complete, contains, error, kinds, message, ready};
+use crate::story::{Say, Story, complete, contains, error, kinds, message, ready};
 
 #[test]
 fn a_setting_follows_its_client_and_leaves_the_others_alone() {
@@ -85,6 +86,42 @@ fn settings_of_a_start_up_are_tried_before_anything_is_sent() {
     assert!(contains(&story.hears(c), "C42704"));
     assert!(story.closed.contains(&c), "as the database itself would have done");
     assert!(!contains(&story.sent(stream), "select 2"));
+}
+
+/// A statement that sets, of whose rows one is taken: it is never told to be complete.
+fn sets_and_suspends(story: &mut Story, client: ClientId, stream: StreamId, status: char) {
+    let say = Say::default().parse("", "select set_config('a.b', 'c', false)").bind("");
+    story.tells(client, &say.execute_for(1).sync());
+    story.sent(stream);
+    let answers = [message(b'1', b""), message(b'2', b""), message(b'D', &[0, 0])].concat();
+    story.says(stream, &[answers, message(b's', b""), ready(status)].concat());
+    assert_eq!(kinds(&story.hears(client)), "12DsZ");
+}
+
+#[test]
+fn what_a_suspended_portal_did_keeps_the_session() {
+    let mut story = Story::with(|_| {});
+    let (a, stream) = story.begins();
+    story.hears(a);
+    sets_and_suspends(&mut story, a, stream, 'I');
+    assert_eq!(story.status().pinned, 1, "the next client would see the setting");
+}
+
+#[test]
+fn what_a_suspended_portal_did_ends_with_its_transaction() {
+    for (end, tag, pinned) in [("rollback", "ROLLBACK", 0), ("commit", "COMMIT", 1)] {
+        let mut story = Story::with(|_| {});
+        let (a, stream) = story.begins();
+        story.queries(a, "begin");
+        story.sent(stream);
+        story.completes(stream, "BEGIN", 'T');
+        story.hears(a);
+        sets_and_suspends(&mut story, a, stream, 'T');
+        story.queries(a, end);
+        story.sent(stream);
+        story.completes(stream, tag, 'I');
+        assert_eq!(story.status().pinned, pinned, "{end}");
+    }
 }
 
 #[test]

@@ -317,8 +317,13 @@ impl Say {
         self
     }
 
-    pub(crate) fn execute(mut self) -> Self {
-        frontend::execute("", 0, &mut self.0).unwrap();
+    pub(crate) fn execute(self) -> Self {
+        self.execute_for(0)
+    }
+
+    /// Takes so many rows at most; 0 for all.
+    pub(crate) fn execute_for(mut self, rows: i32) -> Self {
+        frontend::execute("", rows, &mut self.0).unwrap();
         self
     }
 

@@ -21,6 +21,7 @@
 //! | `GET /abandon?sql=&how=` | runs `sql` and does not wait for it: `how=return` ends the invocation, as a caller that dies does; `how=drop` drops the call |
 //! | `GET /big?mb=&rate=&stop=` | streams `mb` MiB of rows, read at `rate` MB/s (0: at once), and drops the stream after `stop` rows |
 //! | `GET /socket?user=&sql=` | runs `sql` with tokio-postgres on a socket; answers `{values}`, the first row as text |
+//! | `GET /driver?chapter=&user=` | a chapter of the driver matrix by tokio-postgres, on a socket; answers `{}`, or 500 with what is wrong |
 //! | `GET /typed` | every supported Rust type there and back |
 //!
 //! A parameter is a JSON value, or `{type, value}` with one of the types of [`param`].
@@ -29,6 +30,7 @@
 
 mod big;
 mod copy;
+mod driver;
 mod param;
 mod report;
 mod socket;
@@ -90,7 +92,19 @@ async fn fetch(mut request: Request, env: Env, _context: Context) -> Result<Resp
             let (mib, rate) = (number(&url, "mb", 50), number(&url, "rate", 10));
             big::big(&database, mib, rate, number(&url, "stop", 0)).await
         }
-        "/socket" => socket::socket(&database, &url).await,
+        "/socket" => {
+            let [user, sql] = ["user", "sql"].map(|key| parameter(&url, key).unwrap_or_default());
+            socket::first_row(&database, &user, &sql).await
+        }
+        "/driver" => {
+            let [chapter, user] =
+                ["chapter", "user"].map(|key| parameter(&url, key).unwrap_or_default());
+            let told = driver::tell(&database, &chapter, &user).await;
+            match told {
+                Ok(()) => Response::from_json(&json!({})),
+                Err(error) => Response::error(error.to_string(), 500),
+            }
+        }
         "/typed" => Response::from_json(&typed::report(&database).await),
         _ => Response::error("no such endpoint; see the list in tests/app/src/lib.rs", 404),
     }

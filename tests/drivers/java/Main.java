@@ -186,7 +186,9 @@ public class Main {
         chapter("big result");
         try (Statement s = a.createStatement()) {
             long sum = 0;
-            try (ResultSet r = s.executeQuery("select g, repeat('x', 1000) from generate_series(1, 20000) g")) {
+            String rows = System.getenv("BIG_ROWS");
+            String all = "select g, repeat('x', 1000) from generate_series(1, " + rows + ") g";
+            try (ResultSet r = s.executeQuery(all)) {
                 while (r.next()) {
                     sum += r.getInt(1) + r.getString(2).length();
                 }

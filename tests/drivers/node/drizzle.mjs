@@ -4,11 +4,11 @@ import { execFileSync } from "node:child_process";
 import { mkdtempSync, readdirSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, relative } from "node:path";
-import { eq, sql } from "drizzle-orm";
+import { eq, gt, sql } from "drizzle-orm";
 import { drizzle } from "drizzle-orm/node-postgres";
 import pg from "pg";
 import { ships } from "./drizzle/schema.mjs";
-import { chapter, refused, tell } from "./tell.mjs";
+import { cancelled, chapter, refused, tell } from "./tell.mjs";
 
 const out = mkdtempSync(join(tmpdir(), "drizzle-"));
 process.on("exit", () => rmSync(out, { recursive: true }));
@@ -54,9 +54,30 @@ await refused("rolled back", db.transaction(async (tx) => {
 }));
 tell("left", await db.$count(ships));
 
+chapter("big result");
+const many = Array.from({ length: 2000 }, (_, n) => ({ name: `ship ${n}`, details: { filler: "x".repeat(1000) } }));
+for (let n = 0; n < many.length; n += 500) await db.insert(ships).values(many.slice(n, n + 500));
+const big = await db.select().from(ships).where(gt(ships.id, 1));
+tell("rows", big.length, big.reduce((sum, { details }) => sum + details.filler.length, 0));
+
+chapter("cancel");
+// It has no cancel of its own: a timeout of the transaction, and the driver's cancel beneath it.
+await refused("by a timeout", words(db.transaction(async (tx) => {
+  await tx.execute("set local statement_timeout = 300");
+  await tx.execute("select pg_sleep(60)");
+})));
+const client = await pool.connect();
+await cancelled("by the driver", words(drizzle(client).execute("select pg_sleep(60)")), async () => {
+  const other = new pg.Client();
+  other.connection.on("error", () => {});
+  other.cancel(client, client.activeQuery);
+});
+tell("goes on", (await drizzle(client).execute("select 1 as one")).rows);
+client.release();
+
 chapter("two clients");
 await Promise.all(Array.from({ length: 100 }, () => db.transaction((tx) =>
   tx.update(ships).set({ calls: sql`${ships.calls} + 1` }).where(eq(ships.id, 1)))));
-tell("nothing lost", await db.select({ calls: ships.calls }).from(ships));
+tell("nothing lost", await db.select({ calls: ships.calls }).from(ships).where(eq(ships.id, 1)));
 await pool.end();
 tell("done");

@@ -2,7 +2,7 @@
 
 import { createHash } from "node:crypto";
 import postgres from "postgres";
-import { cancelled, chapter, refused, tell } from "./tell.mjs";
+import { BIG_ROWS, cancelled, chapter, refused, tell } from "./tell.mjs";
 
 const options = {
   host: process.env.PGHOST, port: Number(process.env.PGPORT), user: process.env.PGUSER,
@@ -69,7 +69,7 @@ reserved.release();
 
 chapter("big result");
 const hash = createHash("md5");
-const big = await sql`select g, repeat('x', 1000) as filler from generate_series(1, 20000) g`;
+const big = await sql`select g, repeat('x', 1000) as filler from generate_series(1, ${BIG_ROWS}::int) g`;
 for (const row of big) hash.update(`${row.g}${row.filler}`);
 tell("rows", big.length, hash.digest("hex"));
 let batches = [];

@@ -1,7 +1,7 @@
 // Sequelize, unmodified: fifty connections at once, each of which sends SETs when it is opened.
 
 import { DataTypes, QueryTypes, Sequelize, Transaction } from "sequelize";
-import { chapter, refused, tell } from "./tell.mjs";
+import { BIG_ROWS, chapter, refused, tell } from "./tell.mjs";
 
 const log = false;
 const sequelize = new Sequelize(process.env.DATABASE_URL, { logging: log, pool: { max: 50, acquire: 60000 } });
@@ -62,8 +62,19 @@ tell("serializable", await sequelize.transaction({ isolationLevel }, (transactio
 tell("left", await Ship.count());
 
 chapter("big result");
-const big = await sequelize.query("select g, repeat('x', 500) as x from generate_series(1, 20000) g", { type: QueryTypes.SELECT });
+const big = await sequelize.query(`select g, repeat('x', 500) as x from generate_series(1, ${BIG_ROWS}) g`, { type: QueryTypes.SELECT });
 tell("rows", big.length, big.reduce((sum, row) => sum + row.g + row.x.length, 0));
+
+chapter("cancel");
+// It has no cancel of its own; what ends a statement early is a timeout, which it sets at the database.
+const hasty = new Sequelize(process.env.DATABASE_URL, { logging: log, dialectOptions: { statement_timeout: 300 }, pool: { max: 1 } });
+for (const time of ["first", "second"]) await refused(time, hasty.query("select pg_sleep(60)"));
+tell("goes on", await hasty.query("select 1 as one", { type: QueryTypes.SELECT }));
+await refused("in a transaction", sequelize.transaction(async (transaction) => {
+  await sequelize.query("set local statement_timeout = 300", { transaction });
+  await sequelize.query("select pg_sleep(60)", { transaction });
+}));
+await hasty.close();
 
 chapter("two clients");
 const seen = await Promise.all(Array.from({ length: 300 }, (_, n) => sequelize.transaction(async (transaction) => {

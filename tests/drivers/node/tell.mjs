@@ -4,6 +4,9 @@ import { setTimeout as sleep } from "node:timers/promises";
 
 export { sleep };
 
+// How many rows a big result has.
+export const BIG_ROWS = Number(process.env.BIG_ROWS);
+
 export function chapter(name) {
   console.log(`== ${name}`);
 }

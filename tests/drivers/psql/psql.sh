@@ -62,8 +62,8 @@ run -1 -c "insert into t values (5, 'five')" -c "select nonsense"
 run -c "select count(*) from t"
 
 echo "== big result"
-run -At -c "select g, repeat('x', 1000) from generate_series(1, 20000) g" | md5sum
-run -At -v FETCH_COUNT=500 -c "select g, repeat('y', 100) from generate_series(1, 20000) g" | md5sum
+run -At -c "select g, repeat('x', 1000) from generate_series(1, $BIG_ROWS) g" | md5sum
+run -At -v FETCH_COUNT=500 -c "select g, repeat('y', 100) from generate_series(1, $BIG_ROWS) g" | md5sum
 
 echo "== cancel"
 cancelled=$(mktemp)

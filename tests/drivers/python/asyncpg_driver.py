@@ -9,7 +9,7 @@ import uuid
 
 import asyncpg
 
-from tell import chapter, tell, told
+from tell import BIG_ROWS, chapter, tell, told
 
 
 async def refused(what, attempt):
@@ -91,7 +91,7 @@ async def transactions(a):
 
 async def big(a):
     chapter("big result")
-    rows = await a.fetch("select g, repeat('x', 1000) as x from generate_series(1, 20000) g")
+    rows = await a.fetch(f"select g, repeat('x', 1000) as x from generate_series(1, {BIG_ROWS}) g")
     tell("rows", len(rows), hashlib.md5(repr([tuple(row) for row in rows]).encode()).hexdigest())
     async with a.transaction():
         total = 0

@@ -15,7 +15,7 @@ from psycopg.types.enum import EnumInfo, register_enum
 from psycopg.types.json import Jsonb
 from psycopg.types.range import Range
 
-from tell import chapter, tell, told
+from tell import BIG_ROWS, chapter, tell, told
 
 
 def refused(what, attempt):
@@ -124,7 +124,7 @@ a.autocommit = True
 tell("left", a.execute("select array_agg(n order by n) from w").fetchone())
 
 chapter("big result")
-rows = a.execute("select g, repeat('x', 1000) from generate_series(1, 20000) g").fetchall()
+rows = a.execute(f"select g, repeat('x', 1000) from generate_series(1, {BIG_ROWS}) g").fetchall()
 tell("rows", len(rows), hashlib.md5(repr(rows).encode()).hexdigest())
 with a.transaction(), a.cursor("named", scrollable=True) as named:
     named.itersize = 100

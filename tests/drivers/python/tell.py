@@ -1,5 +1,10 @@
 """What all programs of Python share: headings, values as text, errors in the driver's own words."""
 
+import os
+
+# How many rows a big result has.
+BIG_ROWS = int(os.environ["BIG_ROWS"])
+
 
 def chapter(name):
     print(f"== {name}", flush=True)

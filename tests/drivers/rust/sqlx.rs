@@ -1,6 +1,8 @@
 //! sqlx, unmodified: it prepares everything it runs, and takes an advisory lock to migrate.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
@@ -164,8 +166,8 @@ async fn transactions(a: &mut PgConnection) -> Result<()> {
 
 async fn big(a: &mut PgConnection) -> Result<()> {
     chapter("big result");
-    let mut rows =
-        sqlx::query("select g, repeat('x', 1000) from generate_series(1, 20000) g").fetch(&mut *a);
+    let all = "select g, repeat('x', 1000) from generate_series(1, $1::text::int) g";
+    let mut rows = sqlx::query(all).bind(std::env::var("BIG_ROWS")?).fetch(&mut *a);
     let (mut count, mut sum) = (0, 0_i64);
     while let Some(row) = rows.try_next().await? {
         count += 1;
@@ -187,13 +189,22 @@ async fn big(a: &mut PgConnection) -> Result<()> {
     Ok(())
 }
 
-/// sqlx has no cancel of its own; it drops a query, and its connection with it.
+/// sqlx has no cancel of its own. A query that is dropped goes on at the database, and its pool keeps
+/// the connection: the next query waits there for the end of the dropped one. What ends it early is a
+/// timeout at the database.
 async fn cancel(options: &PgConnectOptions, a: &mut PgConnection) -> Result<()> {
     chapter("cancel");
-    let pool = PgPoolOptions::new().max_connections(1).connect_with(options.clone()).await?;
+    let opened = Arc::new(AtomicUsize::new(0));
+    let counted = opened.clone();
+    let pool = PgPoolOptions::new().max_connections(1).after_connect(move |_, _| {
+        counted.fetch_add(1, Ordering::Relaxed);
+        Box::pin(async { Ok(()) })
+    });
+    let pool = pool.connect_with(options.clone()).await?;
     let slow = sqlx::query("select pg_sleep(1)").execute(&pool);
     println!("in time: {}", tokio::time::timeout(Duration::from_millis(200), slow).await.is_ok());
     println!("goes on {}", sqlx::query_scalar::<_, i32>("select 1").fetch_one(&pool).await?);
+    println!("connections {}", opened.load(Ordering::Relaxed));
     pool.close().await;
     a.execute("set statement_timeout = '100ms'").await?;
     refused("timeout", sqlx::query("select pg_sleep(60)").execute(&mut *a).await);

@@ -187,9 +187,8 @@ async fn transactions(a: &mut Client) -> Result<()> {
 
 async fn big(a: &Client) -> Result<()> {
     chapter("big result");
-    let none: [&str; 0] = [];
-    let rows =
-        a.query_raw("select g, repeat('x', 1000) from generate_series(1, 20000) g", none).await?;
+    let all = "select g, repeat('x', 1000) from generate_series(1, $1::text::int) g";
+    let rows = a.query_raw(all, [std::env::var("BIG_ROWS")?]).await?;
     let mut rows = std::pin::pin!(rows);
     let (mut count, mut sum) = (0, 0_i64);
     while let Some(row) = rows.try_next().await? {

@@ -1,9 +1,9 @@
 //! Java's driver.
 
-use crate::compare::{CHAPTERS, Entry};
+use crate::matrix;
 use crate::program;
 use crate::stage::{folder, live};
-use crate::target::{Mode, Place};
+use crate::target::Place;
 
 #[test]
 fn pgjdbc() {
@@ -12,11 +12,10 @@ fn pgjdbc() {
         eprintln!("NOT RUN: there is no Java here, or no pgJDBC");
         return;
     };
-    let entry = Entry { name: "pgjdbc", mode: Mode::Transaction, sessions: 3, chapters: CHAPTERS };
     let program = |place: &Place| {
         let mut command = program::command(&java, place);
         command.current_dir(folder("java")).arg("-cp").arg(&driver).arg("Main.java");
         command
     };
-    live(entry.is_alike(program));
+    live(matrix::PGJDBC.is_alike(program));
 }

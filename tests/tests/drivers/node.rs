@@ -2,10 +2,10 @@
 
 use std::process::Command;
 
-use crate::compare::{CHAPTERS, Entry};
+use crate::matrix;
 use crate::program;
 use crate::stage::{folder, installed, live};
-use crate::target::{Mode, Place};
+use crate::target::Place;
 
 /// A program of `tests/drivers/node`.
 fn node(program: &str, place: &Place) -> Command {
@@ -16,26 +16,20 @@ fn node(program: &str, place: &Place) -> Command {
 
 #[test]
 fn pg_with_cursors_and_streams() {
-    let entry = Entry { name: "pg", mode: Mode::Transaction, sessions: 3, chapters: CHAPTERS };
-    live(entry.is_alike(|place| node("pg.mjs", place)));
+    live(matrix::PG.is_alike(|place| node("pg.mjs", place)));
 }
 
 #[test]
 fn postgres_js() {
-    let entry =
-        Entry { name: "postgres", mode: Mode::Transaction, sessions: 3, chapters: CHAPTERS };
-    live(entry.is_alike(|place| node("postgres.mjs", place)));
+    live(matrix::POSTGRES_JS.is_alike(|place| node("postgres.mjs", place)));
 }
 
 /// Each of its fifty connections sends SETs when it opens: they are followed, and keep no session. The
 /// one that makes the tables does, because it makes an enumeration by DO.
 #[test]
 fn sequelize_with_fifty_clients_on_five_sessions() {
-    let chapters = &["types", "prepared", "transactions", "big result", "two clients"];
-    let entry = Entry { name: "sequelize", mode: Mode::Transaction, sessions: 5, chapters };
     live(async {
-        for place in entry.is_alike(|place| node("sequelize.mjs", place)).await {
-            let seen = place.seen().await.unwrap();
+        for seen in matrix::SEQUELIZE.is_alike(|place| node("sequelize.mjs", place)).await {
             assert!(seen.sockets_opened >= 50, "{seen:#?}");
             assert!(seen.pins <= 1, "its SETs keep sessions: {seen:#?}");
         }
@@ -44,7 +38,11 @@ fn sequelize_with_fifty_clients_on_five_sessions() {
 
 #[test]
 fn drizzle_kit_migrates() {
-    let chapters = &["migrations", "types", "prepared", "transactions", "two clients"];
-    let entry = Entry { name: "drizzle", mode: Mode::Transaction, sessions: 3, chapters };
-    live(entry.is_alike(|place| node("drizzle.mjs", place)));
+    live(matrix::DRIZZLE.is_alike(|place| node("drizzle.mjs", place)));
+}
+
+/// By its schema engine in wasm, over its adapter for `pg`. The native engine is no package.
+#[test]
+fn prisma_migrates_in_session_mode() {
+    live(matrix::PRISMA.is_alike(|place| node("prisma.mjs", place)));
 }

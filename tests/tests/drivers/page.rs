@@ -3,7 +3,10 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use crate::compare::Entry;
 use crate::corpus::statements::statements;
+use crate::listed;
+use crate::matrix;
 use crate::stage::folder;
 
 /// One line of the matrix. Its version is read from where it is pinned.
@@ -14,6 +17,8 @@ struct Row {
     tested: &'static str,
     /// The test that does it.
     test: &'static str,
+    /// Its program, if that tells of the usual chapters.
+    entry: Option<&'static Entry>,
 }
 
 /// Where a version is pinned.
@@ -36,6 +41,7 @@ const ROWS: &[Row] = &[
         mode: "transaction, session",
         tested: "all that drivers are tested for; `\\d` and its like, `\\copy`, Ctrl-C, `FETCH_COUNT`",
         test: "psql_in_transaction_mode",
+        entry: Some(&matrix::PSQL),
     },
     Row {
         driver: "pgbench",
@@ -43,6 +49,7 @@ const ROWS: &[Row] = &[
         mode: "transaction",
         tested: "TPC-B with simple, extended and prepared statements: 50 clients on 5 sessions, the books balanced",
         test: "pgbench_with_fifty_clients_on_five_sessions",
+        entry: None,
     },
     Row {
         driver: "pg_dump, pg_restore",
@@ -50,6 +57,7 @@ const ROWS: &[Row] = &[
         mode: "session",
         tested: "plain, custom and, with two jobs, directory format; restored and dumped again",
         test: "pg_dump_and_pg_restore_in_session_mode",
+        entry: None,
     },
     Row {
         driver: "node-postgres (`pg`, `pg-cursor`, `pg-query-stream`)",
@@ -57,6 +65,7 @@ const ROWS: &[Row] = &[
         mode: "transaction",
         tested: "[1]; cursors and streams, also left early; LISTEN",
         test: "pg_with_cursors_and_streams",
+        entry: Some(&matrix::PG),
     },
     Row {
         driver: "postgres.js",
@@ -64,20 +73,23 @@ const ROWS: &[Row] = &[
         mode: "transaction",
         tested: "[1]; pipelines with failures in them, cursors, COPY both ways, LISTEN",
         test: "postgres_js",
+        entry: Some(&matrix::POSTGRES_JS),
     },
     Row {
         driver: "Sequelize",
         pinned: Pinned::Npm("sequelize"),
         mode: "transaction",
-        tested: "[1] but cancel; 50 connections on 5 sessions, none kept by the SETs that each one sends",
+        tested: "[1]; 50 connections on 5 sessions, none kept by the SETs that each one sends",
         test: "sequelize_with_fifty_clients_on_five_sessions",
+        entry: Some(&matrix::SEQUELIZE),
     },
     Row {
         driver: "Drizzle ORM",
         pinned: Pinned::Npm("drizzle-orm"),
         mode: "transaction",
-        tested: "[1] but cancel, on node-postgres",
+        tested: "[1], on node-postgres",
         test: "drizzle_kit_migrates",
+        entry: Some(&matrix::DRIZZLE),
     },
     Row {
         driver: "drizzle-kit",
@@ -85,6 +97,15 @@ const ROWS: &[Row] = &[
         mode: "transaction",
         tested: "`generate`, `migrate` twice",
         test: "drizzle_kit_migrates",
+        entry: None,
+    },
+    Row {
+        driver: "Prisma's migrations",
+        pinned: Pinned::Npm("prisma"),
+        mode: "session",
+        tested: "`migrate deploy` twice, `status`, a migration that fails; by the schema engine in wasm, over `@prisma/adapter-pg`",
+        test: "prisma_migrates_in_session_mode",
+        entry: None,
     },
     Row {
         driver: "psycopg 3",
@@ -92,6 +113,7 @@ const ROWS: &[Row] = &[
         mode: "transaction",
         tested: "[1]; pipelines, server-side cursors, COPY in text and binary, two-phase commit, LISTEN",
         test: "psycopg_with_pipelines_cursors_and_copy",
+        entry: Some(&matrix::PSYCOPG),
     },
     Row {
         driver: "asyncpg",
@@ -99,20 +121,23 @@ const ROWS: &[Row] = &[
         mode: "transaction",
         tested: "[1]; its pool, which resets each connection; COPY, LISTEN",
         test: "asyncpg",
+        entry: Some(&matrix::ASYNCPG),
     },
     Row {
         driver: "SQLAlchemy, on psycopg",
         pinned: Pinned::Pip("SQLAlchemy"),
         mode: "session",
-        tested: "its own suite for dialects, test by test; through the engine's port only",
+        tested: "its own suite for dialects, test by test; through the engine's port and workerd's",
         test: "sqlalchemys_dialect_suite",
+        entry: None,
     },
     Row {
         driver: "sqlx",
         pinned: Pinned::Crate("sqlx"),
         mode: "transaction",
-        tested: "[1], with a timeout in place of cancel, which it has not; COPY, LISTEN",
+        tested: "[1]; COPY, LISTEN",
         test: "sqlx",
+        entry: Some(&matrix::SQLX),
     },
     Row {
         driver: "sqlx's migrations",
@@ -120,6 +145,7 @@ const ROWS: &[Row] = &[
         mode: "session",
         tested: "two at once, of which one waits for the other's advisory lock; undo; a tool that dies with the lock",
         test: "sqlx_migrates_in_session_mode",
+        entry: None,
     },
     Row {
         driver: "tokio-postgres",
@@ -127,6 +153,7 @@ const ROWS: &[Row] = &[
         mode: "transaction",
         tested: "[1]; pipelines, portals, COPY, LISTEN",
         test: "tokio_postgres",
+        entry: Some(&matrix::TOKIO_POSTGRES),
     },
     Row {
         driver: "tokio-postgres' own tests",
@@ -134,6 +161,7 @@ const ROWS: &[Row] = &[
         mode: "session",
         tested: "all that its authors packed; three of them expect a wrong password to be refused, which the pool does not ask for",
         test: "a_drivers_own_tests_end_as_they_do_directly",
+        entry: None,
     },
     Row {
         driver: "pgJDBC",
@@ -141,6 +169,7 @@ const ROWS: &[Row] = &[
         mode: "transaction",
         tested: "[1]; statements prepared at the server, batches, results fetched in parts, COPY, LISTEN",
         test: "pgjdbc",
+        entry: Some(&matrix::PGJDBC),
     },
 ];
 
@@ -162,6 +191,56 @@ fn version(pinned: &Pinned) -> String {
             let manifest = read("rust/Cargo.toml");
             let line = manifest.lines().find_map(|line| line.strip_prefix(&format!("{name} = ")));
             line.unwrap().split("\"=").nth(1).unwrap().split('"').next().unwrap().to_owned()
+        }
+    }
+}
+
+/// What each entry tells: the programs' headings, and the Workers' stories.
+fn chapters() -> String {
+    let mut table = String::from("| entry | version | from |");
+    table.push_str(&listed::CHAPTERS.iter().map(|name| format!(" {name} |")).collect::<String>());
+    table.push_str(&format!("\n{}|\n", "|---".repeat(3 + listed::CHAPTERS.len())));
+    for worker in listed::WORKERS {
+        let version = worker_version(worker);
+        let cells = listed::CHAPTERS.iter().map(|name| cell(name, true, worker.cancel));
+        let cells: String = cells.collect();
+        let listed::Worker { name, by, .. } = worker;
+        table.push_str(&format!("| {name} | {version} | a Worker, {by} |{cells}\n"));
+    }
+    for Row { driver, pinned, entry, .. } in ROWS {
+        let Some(entry) = entry else { continue };
+        let cells = listed::CHAPTERS.iter();
+        let cells: String = cells.map(|name| cell(name, entry.has(name), entry.cancel)).collect();
+        table.push_str(&format!("| {driver} | {} | a TCP port |{cells}\n", version(pinned)));
+    }
+    table
+}
+
+fn cell(chapter: &str, tells: bool, cancel: &str) -> String {
+    match (tells, chapter) {
+        (false, _) => " no |".to_owned(),
+        (true, "cancel") => format!(" {cancel} |"),
+        (true, _) => " yes |".to_owned(),
+    }
+}
+
+/// From where the Workers' packages and crates are pinned.
+fn worker_version(worker: &listed::Worker) -> String {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let read = |name: &str| std::fs::read_to_string(root.join(name)).unwrap();
+    match (&worker.code, worker.package) {
+        (listed::Code::TokioPostgres, _) => {
+            let lock = read("Cargo.lock");
+            let package =
+                lock.split("[[package]]").find(|one| one.contains("name = \"tokio-postgres\""));
+            let version = package.unwrap().lines().find_map(|line| line.strip_prefix("version = "));
+            version.unwrap().trim_matches('"').to_owned()
+        }
+        (_, None) => "this".to_owned(),
+        (_, Some(name)) => {
+            let package: serde_json::Value =
+                serde_json::from_str(&read("worker-client/js/package.json")).unwrap();
+            package["devDependencies"][name].as_str().unwrap().to_owned()
         }
     }
 }
@@ -201,7 +280,8 @@ fn differences() -> String {
 /// The page with its made parts as they must be.
 fn made(page: &str) -> String {
     let mut page = page.to_owned();
-    for (name, part) in [("drivers", drivers()), ("differences", differences())] {
+    let parts = [("drivers", drivers()), ("chapters", chapters()), ("differences", differences())];
+    for (name, part) in parts {
         let (start, end) = (format!("<!-- {name}: made -->\n"), format!("<!-- {name}: end -->"));
         let from = page.find(&start).unwrap_or_else(|| panic!("no {start}")) + start.len();
         let to = page.find(&end).unwrap_or_else(|| panic!("no {end}"));

@@ -4,7 +4,8 @@
 use std::path::PathBuf;
 use std::process::Command;
 
-use crate::compare::{CHAPTERS, Entry};
+use crate::compare::Entry;
+use crate::matrix;
 use crate::program;
 use crate::stage::{folder, installed, live};
 use crate::target::{Mode, Place, Target};
@@ -30,8 +31,7 @@ fn script(name: &str, place: &Place) -> Command {
 
 fn psql(mode: Mode) {
     let Some(_) = bin() else { return };
-    let chapters = [CHAPTERS, &["describe", "copy"]].concat().leak();
-    let entry = Entry { name: "psql", mode, sessions: 3, chapters };
+    let entry = Entry { mode, ..matrix::PSQL };
     live(entry.is_alike(|place| script("psql.sh", place)));
 }
 
@@ -49,9 +49,7 @@ fn psql_in_session_mode() {
 #[test]
 fn pg_dump_and_pg_restore_in_session_mode() {
     let Some(_) = bin() else { return };
-    let chapters = &["dumped", "restored", "copied back as text"];
-    let entry = Entry { name: "pg_dump", mode: Mode::Session, sessions: 5, chapters };
-    live(entry.is_alike(|place| script("dump.sh", place)));
+    live(matrix::PG_DUMP.is_alike(|place| script("dump.sh", place)));
 }
 
 /// Sums that a lost or a doubled transaction would tear apart.

@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 use std::process::Command;
 
-use crate::compare::{CHAPTERS, Entry};
+use crate::matrix;
 use crate::program;
 use crate::stage::{folder, installed, live};
-use crate::target::{Mode, Place, Target};
+use crate::target::{Mode, Place, Target, Way};
 
 /// A program of `tests/drivers/python`.
 fn python(program: &str, place: &Place) -> Command {
@@ -18,14 +18,12 @@ fn python(program: &str, place: &Place) -> Command {
 
 #[test]
 fn psycopg_with_pipelines_cursors_and_copy() {
-    let entry = Entry { name: "psycopg", mode: Mode::Transaction, sessions: 3, chapters: CHAPTERS };
-    live(entry.is_alike(|place| python("psycopg_driver.py", place)));
+    live(matrix::PSYCOPG.is_alike(|place| python("psycopg_driver.py", place)));
 }
 
 #[test]
 fn asyncpg() {
-    let entry = Entry { name: "asyncpg", mode: Mode::Transaction, sessions: 3, chapters: CHAPTERS };
-    live(entry.is_alike(|place| python("asyncpg_driver.py", place)));
+    live(matrix::ASYNCPG.is_alike(|place| python("asyncpg_driver.py", place)));
 }
 
 /// The verdict of each of its tests, from a report in pytest's short form.
@@ -40,12 +38,12 @@ fn verdicts(out: &str) -> BTreeMap<String, String> {
 
 /// SQLAlchemy's own suite for dialects: what fails directly fails here, and nothing else. In session
 /// mode, because it looks at temporary tables and isolation levels from several connections. It takes a
-/// minute or two each way, so it goes through the quicker of the pools only.
+/// minute or two each way, so of the coordinator's ways to the database it goes one only.
 #[test]
 fn sqlalchemys_dialect_suite() {
     live(async {
         let mut told = None;
-        for target in [Target::Direct, Target::Native] {
+        for target in [Target::Direct, Target::Native, Target::Workerd(Way::Tcp)] {
             let place = Place::make(target, Mode::Session, 20).await;
             let mut schema = program::command(installed("PIERHEAD_PSQL"), &place);
             schema.args([

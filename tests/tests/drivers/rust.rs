@@ -2,7 +2,7 @@
 
 use std::process::Command;
 
-use crate::compare::{CHAPTERS, Entry};
+use crate::matrix;
 use crate::program;
 use crate::stage::{folder, installed, live};
 use crate::target::{Mode, Place, Target};
@@ -16,28 +16,23 @@ fn rust(program: &str, place: &Place) -> Command {
 
 #[test]
 fn sqlx() {
-    let entry = Entry { name: "sqlx", mode: Mode::Transaction, sessions: 3, chapters: CHAPTERS };
-    live(entry.is_alike(|place| rust("sqlx", place)));
+    live(matrix::SQLX.is_alike(|place| rust("sqlx", place)));
 }
 
 #[test]
 fn tokio_postgres() {
-    let name = "tokio-postgres";
-    let entry = Entry { name, mode: Mode::Transaction, sessions: 3, chapters: CHAPTERS };
-    live(entry.is_alike(|place| rust("tokio-postgres", place)));
+    live(matrix::TOKIO_POSTGRES.is_alike(|place| rust("tokio-postgres", place)));
 }
 
 /// Two at once: one waits for the other's advisory lock, which ends with its session.
 #[test]
 fn sqlx_migrates_in_session_mode() {
-    let name = "sqlx migrate";
-    let entry = Entry { name, mode: Mode::Session, sessions: 3, chapters: &["migrations"] };
     let program = |place: &Place| {
         let mut command = rust("sqlx", place);
         command.arg("migrate");
         command
     };
-    live(entry.is_alike(program));
+    live(matrix::SQLX_MIGRATE.is_alike(program));
 }
 
 /// A tool that dies holds its lock no longer: the pool ends what was only for it.

@@ -4,12 +4,11 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use pierhead_engine::Settings;
-use pierhead_tests::http::encode;
-use pierhead_tests::native::Native;
+use bytes::Bytes;
+use hyper::Method;
 use pierhead_tests::postgres::{PASSWORD, Postgres};
-use pierhead_tests::workerd::{Worker, Workerd, WorkerdConfig, built};
 
+use crate::pool::{Between, Pool};
 use crate::stage;
 
 /// The role that drivers log in as, and that owns their databases.
@@ -23,35 +22,60 @@ pub(crate) enum Target {
     /// The engine behind a port of the native shell.
     Native,
     /// The coordinator in workerd, behind workerd's own port and the gateway.
-    Workerd,
+    Workerd(Way),
+}
+
+/// The coordinator's way to the database.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Way {
+    /// A TCP connection of its own.
+    Tcp,
+    /// An agent's WebSocket.
+    Agent,
+    /// The emulated cloudflared tunnel.
+    Cloudflared,
 }
 
 impl Target {
     /// What each driver's program is run through.
-    pub(crate) const POOLED: &[Self] = &[Self::Native, Self::Workerd];
+    pub(crate) const POOLED: &[Self] = &[
+        Self::Native,
+        Self::Workerd(Way::Tcp),
+        Self::Workerd(Way::Agent),
+        Self::Workerd(Way::Cloudflared),
+    ];
+
+    /// How many rows a program's big result has.
+    pub(crate) fn big_rows(self) -> u32 {
+        match self {
+            Self::Workerd(Way::Cloudflared) => BIG_ROWS_UNHELD,
+            Self::Direct | Self::Native | Self::Workerd(_) => BIG_ROWS,
+        }
+    }
 
     /// As it is called in what tests print.
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Direct => "direct",
             Self::Native => "native",
-            Self::Workerd => "workerd",
+            Self::Workerd(Way::Tcp) => "workerd",
+            Self::Workerd(Way::Agent) => "workerd and an agent",
+            Self::Workerd(Way::Cloudflared) => "workerd and cloudflared",
         }
     }
 }
+
+/// Rows of a kilobyte in a big result: more than anything on its way holds at once.
+pub(crate) const BIG_ROWS: u32 = 20_000;
+/// The same where nothing holds the database back: a reader that is slow falls behind by as much as
+/// this, and has its connection ended at `ANSWER_UNTAKEN_MAX` (8 MiB).
+const BIG_ROWS_UNHELD: u32 = 5_000;
 
 /// For how long a client gets a session.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Mode {
     Transaction,
     Session,
-}
-
-/// What is between a program and its database.
-enum Between {
-    Nothing,
-    Native(Native),
-    Workerd(Workerd),
 }
 
 /// What a pool says of itself.
@@ -95,11 +119,7 @@ impl Place {
         let create = format!("create database {database} owner {role} template template0");
         postgres.run(&create).await.unwrap();
         let pool = Pool { role, database: &database, application: &application, sessions };
-        let (address, between) = match target {
-            Target::Direct => (postgres.addr(), Between::Nothing),
-            Target::Native => pool.native(postgres.addr(), mode),
-            Target::Workerd => pool.workerd(postgres.addr(), mode).await,
-        };
+        let (address, between) = pool.of(target, mode, postgres.addr()).await;
         Self { target, address, database, application, postgres, between }
     }
 
@@ -129,8 +149,8 @@ impl Place {
                     bytes: (status.request_bytes + status.answer_bytes) as u64,
                 })
             }
-            Between::Workerd(workerd) => {
-                let page = workerd.http("peek").unwrap();
+            Between::Workerd { workerd, .. } => {
+                let page = workerd.http("asks").unwrap();
                 let page = page.get(&format!("/?db={}", self.database)).await.unwrap();
                 let page = page.ok().unwrap().json().unwrap();
                 let sum = |keys: &[&str]| {
@@ -147,11 +167,17 @@ impl Place {
         }
     }
 
-    /// The shell, for what does not come by its port.
-    pub(crate) fn native(&self) -> Option<&Native> {
+    /// Runs a request in an envelope, and returns the answer's.
+    pub(crate) async fn exchange(&self, request: Bytes) -> Vec<u8> {
         match &self.between {
-            Between::Nothing | Between::Workerd(_) => None,
-            Between::Native(native) => Some(native),
+            Between::Nothing => panic!("PostgreSQL takes no exchanges"),
+            Between::Native(native) => native.exchange(request).await,
+            Between::Workerd { workerd, .. } => {
+                let worker = workerd.http("asks").unwrap();
+                let path = format!("/?db={}", self.database);
+                let answer = worker.request(Method::POST, &path, request).await.unwrap();
+                answer.ok().unwrap().body.to_vec()
+            }
         }
     }
 
@@ -167,67 +193,3 @@ impl Place {
         }
     }
 }
-
-/// A pool as every target has it.
-struct Pool<'a> {
-    role: &'a str,
-    database: &'a str,
-    application: &'a str,
-    sessions: usize,
-}
-
-impl Pool<'_> {
-    fn native(&self, postgres: SocketAddr, mode: Mode) -> (SocketAddr, Between) {
-        let settings = Settings {
-            user: self.role.into(),
-            password: Some(PASSWORD.into()),
-            database: self.database.into(),
-            application_name: self.application.into(),
-            pool_size: self.sessions,
-            pinned_max: self.sessions,
-            ..Settings::default()
-        };
-        let native = Native::start(settings, postgres).unwrap();
-        let address = match mode {
-            Mode::Transaction => native.transaction,
-            Mode::Session => native.session,
-        };
-        (address, Between::Native(native))
-    }
-
-    /// The coordinator's name is the database's, and so is what clients call it.
-    async fn workerd(&self, postgres: SocketAddr, mode: Mode) -> (SocketAddr, Between) {
-        let Self { role, database, application, sessions } = self;
-        let url = format!(
-            "postgres://{role}@{postgres}/{database}?tunnel=direct&tls=off&pool_size={sessions}\
-             &pinned={sessions}&application_name={}",
-            encode(application)
-        );
-        let variable = format!("PIERHEAD_DB_{}", database.to_uppercase());
-        let coordinator = Worker::from_directory("coordinator", built("coordinator").unwrap())
-            .durable_object("Pierhead")
-            .namespace("PIERHEAD", "Pierhead", "coordinator")
-            .text(&format!("{variable}_PASSWORD"), PASSWORD)
-            .text(&variable, url);
-        let peek =
-            Worker::from_script("peek", PEEK).namespace("PIERHEAD", "Pierhead", "coordinator");
-        let config = WorkerdConfig::new().worker(coordinator).worker(peek);
-        let workerd = Workerd::start(config.gateway_ports("coordinator")).await.unwrap();
-        let ports = workerd.gateway_ports().unwrap();
-        let address = match mode {
-            Mode::Transaction => ports.transaction,
-            Mode::Session => ports.session,
-        };
-        (address, Between::Workerd(workerd))
-    }
-}
-
-/// Fetches the status page of an object, which only a binding reaches.
-const PEEK: &str = r#"
-export default {
-  fetch(request, env) {
-    const name = new URL(request.url).searchParams.get("db");
-    return env.PIERHEAD.getByName(name).fetch("http://object/status");
-  },
-};
-"#;

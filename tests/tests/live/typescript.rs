@@ -1,4 +1,5 @@
-//! The npm package in workerd. The stories themselves are in `worker-client/js/test/worker`, written
+//! The npm package in workerd: what is its own. Drivers and ORMs on it, and the chapters that it shares
+//! with them, are in `entries`. The stories themselves are in `worker-client/js/test/worker`, written
 //! as users write; here they are called, and the database and the pool are looked at afterwards.
 
 use crate::world::{Setup, World, live};
@@ -67,18 +68,6 @@ fn transactions_over_several_calls() {
 }
 
 #[test]
-fn drizzle_and_kysely_over_calls() {
-    live(async {
-        let world = world().await;
-        let stories = ["values_and_relations", "prepared_and_many", "transactions", "two_at_once"];
-        tell(&world, "drizzle", &stories).await;
-        let stories = ["values", "many_and_streamed", "transactions", "two_at_once"];
-        tell(&world, "kysely", &stories).await;
-        world.until_status("let go of all leases", |status| status["leases"] == 0).await;
-    });
-}
-
-#[test]
 fn what_asks_for_pg_over_calls() {
     live(async {
         tell(&world().await, "pg", &["queries", "transactions"]).await;
@@ -86,33 +75,14 @@ fn what_asks_for_pg_over_calls() {
 }
 
 #[test]
-fn prismas_adapter_over_calls() {
+fn what_drivers_are_told_of_the_gateway() {
     live(async {
-        let world = world().await;
-        tell(&world, "prisma", &["queries", "transactions"]).await;
-        world.until_status("let go of all leases", |status| status["leases"] == 0).await;
-    });
-}
-
-#[test]
-fn unmodified_drivers_by_sockets() {
-    live(async {
-        let stories = [
-            "calls_through_the_gateway",
-            "looks_like_hyperdrive",
-            "the_example_of_the_page",
-            "pg_by_host",
-            "pg_by_stream",
-            "postgres_by_host",
-            "postgres_by_socket",
-            "sequelize_by_host",
-            "sequelize_by_stream",
-        ];
+        let stories =
+            ["calls_through_the_gateway", "looks_like_hyperdrive", "the_example_of_the_page"];
         tell(&world().await, "sockets", &stories).await;
     });
 }
 
-/// Prisma's adapter, as Prisma's client calls it: the client itself needs an engine that is a download.
 /// The code of `docs/guides/`, which is these stories' own.
 #[test]
 fn the_workers_of_the_guides() {

@@ -16,8 +16,8 @@ fn sent(expects: &[Expect]) -> Replies {
 }
 
 /// What the last of the replies named by their type bytes means: `.` a part, `C` the end of a
-/// statement, `E` an error, `z` a ready point and `Z` the last one, `G` COPY data wanted, `-`
-/// nothing: it is a mismatch.
+/// statement, `s` its suspension, `E` an error, `z` a ready point and `Z` the last one, `G` COPY data
+/// wanted, `-` nothing: it is a mismatch.
 fn last(replies: &mut Replies, tags: &str) -> char {
     let mut meaning = '.';
     for tag in tags.bytes() {
@@ -25,6 +25,7 @@ fn last(replies: &mut Replies, tags: &str) -> char {
             Err(_) => return '-',
             Ok(Reply::Part) => '.',
             Ok(Reply::Complete(_)) => 'C',
+            Ok(Reply::Suspended(_)) => 's',
             Ok(Reply::Error) => 'E',
             Ok(Reply::Ready { last: false, .. }) => 'z',
             Ok(Reply::Ready { last: true, .. }) => 'Z',

@@ -138,6 +138,9 @@ pub(crate) enum Reply {
     Part,
     /// A statement is done; what is known of the text that it is in.
     Complete(Option<Arc<Facts>>),
+    /// A statement has given as many rows as were asked for, and may never be told to be complete; what
+    /// is known of its text.
+    Suspended(Option<Arc<Facts>>),
     /// An error; the rest of its segment is skipped.
     Error,
     /// A ready point; `last` if nothing more is to come. Of a Query, what is known of its text, if

@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 use crate::corpus::paths::{Form, Path};
 use crate::corpus::statements::{Statement, statements};
 use crate::stage::live;
-use crate::target::{Mode, Place, Target};
+use crate::target::{Mode, Place, Target, Way};
 
 /// What came back for each statement, in the order of the file.
 type Answers = Vec<String>;
@@ -63,17 +63,43 @@ fn statements_over_a_socket_in_session_mode() {
 
 #[test]
 fn statements_through_workerd_in_transaction_mode() {
-    is_alike("transaction", Target::Workerd, Mode::Transaction, Path::Socket);
+    is_alike("transaction", Target::Workerd(Way::Tcp), Mode::Transaction, Path::Socket);
 }
 
 #[test]
 fn statements_through_workerd_in_session_mode() {
-    is_alike("session", Target::Workerd, Mode::Session, Path::Socket);
+    is_alike("session", Target::Workerd(Way::Tcp), Mode::Session, Path::Socket);
+}
+
+#[test]
+fn statements_through_workerd_and_an_agent() {
+    is_alike("transaction", Target::Workerd(Way::Agent), Mode::Transaction, Path::Socket);
+}
+
+#[test]
+fn statements_through_workerd_and_cloudflared() {
+    is_alike("transaction", Target::Workerd(Way::Cloudflared), Mode::Transaction, Path::Socket);
 }
 
 #[test]
 fn statements_in_exchanges() {
     is_alike("exchange", Target::Native, Mode::Transaction, Path::Exchange);
+}
+
+/// The calls that Workers make.
+#[test]
+fn statements_in_exchanges_with_the_object() {
+    is_alike("exchange", Target::Workerd(Way::Tcp), Mode::Transaction, Path::Exchange);
+}
+
+#[test]
+fn statements_in_exchanges_through_an_agent() {
+    is_alike("exchange", Target::Workerd(Way::Agent), Mode::Transaction, Path::Exchange);
+}
+
+#[test]
+fn statements_in_exchanges_through_cloudflared() {
+    is_alike("exchange", Target::Workerd(Way::Cloudflared), Mode::Transaction, Path::Exchange);
 }
 
 /// All kinds of statements are there, and most succeed: a corpus of errors compares nothing.

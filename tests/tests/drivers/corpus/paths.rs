@@ -99,8 +99,7 @@ async fn in_an_exchange(place: &Place, form: Form, statements: &[Statement]) -> 
     let protocol: Vec<u8> = statements.iter().flat_map(|one| request(form, one)).collect();
     let (id, options) = (RequestId([7; 16]), Options::default());
     let request = Request { remaining_ms: 30_000, id, options, protocol: protocol.into() };
-    let native = place.native().expect("a pool that takes exchanges");
-    let (bytes, outcome) = read(native.exchange(request.encode().freeze()).await);
+    let (bytes, outcome) = read(place.exchange(request.encode().freeze()).await);
     let end = match outcome.status {
         Status::Completed | Status::Error => String::new(),
         Status::RolledBack => "ROLLED BACK".to_owned(),

@@ -143,6 +143,22 @@ fn nothing_is_left_where_all_is_cleared_always() {
     live(nothing_is_left(ResetPolicy::Always, true, false));
 }
 
+/// The first row of a cursor: its statement is never told to be complete, and what it did is done.
+#[test]
+fn nothing_is_left_by_a_portal_that_is_not_read_to_its_end() {
+    live(async {
+        let scene = Scene::with(pool(1)).await;
+        let mut raw = scene.raw().await;
+        let sql = "select set_config('my.own', 'left', false)";
+        let say = Say::new().parse("", sql).bind("", "", &[]).execute("", 1).sync();
+        let told = raw.ask(&say).await;
+        assert!(told.contains("s("), "{told}");
+        raw.send(&Say::new().terminate()).await;
+        raw.until_ready().await;
+        assert_eq!(scene.raw().await.value(OWN).await, "nothing");
+    });
+}
+
 /// What no word in the SQL shows is left with `detected`, and not with `always`.
 #[test]
 fn the_residue_is_what_the_page_says() {

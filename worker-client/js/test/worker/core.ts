@@ -64,6 +64,16 @@ export async function errors() {
   assert.ok(none instanceof PierheadError, `${none}`);
 }
 
+/** Of several megabytes, as a whole and as it comes. */
+export async function big_result() {
+  const text = "select n, repeat('x', 1000) as filler from generate_series(1, 5000) n";
+  const { rows } = await db.query(text);
+  assert.deepEqual([rows.length, rows[4999]], [5000, { n: 5000, filler: "x".repeat(1000) }]);
+  let sum = 0;
+  for await (const { n, filler } of db.stream<{ n: number; filler: string }>(text)) sum += n + filler.length;
+  assert.equal(sum, 17_502_500);
+}
+
 export async function streams() {
   let [rows, bytes] = [0, 0];
   for await (const row of db.stream<{ n: number; filler: string }>("select n, repeat('x', 1000) as filler from generate_series(1, $1) n", [20_000])) {

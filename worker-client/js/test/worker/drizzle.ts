@@ -1,11 +1,14 @@
-// Drizzle, unmodified, over RPC.
+// Drizzle, unmodified: over calls, and on a pool of `pg`.
 
 import assert from "node:assert/strict";
 
 import { eq, gt, relations, sql } from "drizzle-orm";
 import { boolean, date, integer, jsonb, numeric, pgTable, serial, text, timestamp, bigint } from "drizzle-orm/pg-core";
-import { drizzle } from "pierhead/drizzle";
+import { drizzle as drizzleOnPg } from "drizzle-orm/node-postgres";
+import pg from "pg";
+import { type PierheadDrizzle, drizzle } from "pierhead/drizzle";
 
+import { type Entry, bound } from "./entry.js";
 import { db } from "./env.js";
 
 const ports = pgTable("d_ports", { id: serial().primaryKey(), name: text().notNull().unique() });
@@ -24,7 +27,10 @@ const ships = pgTable("d_ships", {
 const portRelations = relations(ports, ({ many }) => ({ ships: many(ships) }));
 const shipRelations = relations(ships, ({ one }) => ({ port: one(ports, { fields: [ships.port], references: [ports.id] }) }));
 
-const orm = drizzle(db, { schema: { ports, ships, portRelations, shipRelations } });
+const schema = { ports, ships, portRelations, shipRelations };
+type Orm = PierheadDrizzle<typeof schema>;
+
+const orm = drizzle(db, { schema });
 
 async function fresh() {
   await db.batch([
@@ -35,7 +41,7 @@ async function fresh() {
   ]);
 }
 
-export async function values_and_relations() {
+async function types(orm: Orm) {
   await fresh();
   const [port] = await orm.insert(ports).values({ name: "Kiel" }).returning();
   const ship = {
@@ -54,15 +60,36 @@ export async function values_and_relations() {
   assert.deepEqual(raw.rows, [{ n: 7 }]);
 }
 
-export async function prepared_and_many() {
+async function prepared(orm: Orm) {
   await fresh();
-  await orm.insert(ports).values(Array.from({ length: 5000 }, (_, i) => ({ name: `port ${i}` })));
+  await orm.insert(ports).values(Array.from({ length: 50 }, (_, i) => ({ name: `port ${i}` })));
   const above = orm.select().from(ports).where(gt(ports.id, sql.placeholder("id"))).prepare("above");
-  assert.equal((await above.execute({ id: 4990 })).length, 10);
-  assert.equal((await above.execute({ id: 0 })).length, 5000);
+  for (const id of [0, 10, 20, 30, 40, 50]) assert.equal((await above.execute({ id })).length, 50 - id);
+  await assert.rejects(above.execute({ id: "x" }), (error: Error) => codeOf(error) === "22P02");
+  assert.equal((await above.execute({ id: 40 })).length, 10);
 }
 
-export async function transactions() {
+async function big_result(orm: Orm) {
+  await fresh();
+  const name = (i: number) => `port ${i} ${"x".repeat(500)}`;
+  await orm.insert(ports).values(Array.from({ length: 5000 }, (_, i) => ({ name: name(i) })));
+  const rows = await orm.select().from(ports).orderBy(ports.id);
+  assert.deepEqual([rows.length, rows[4999]?.name], [5000, name(4999)]);
+}
+
+/** Drizzle has no cancel: a timeout of the transaction ends the statement. */
+async function cancel(orm: Orm) {
+  await fresh();
+  const slow = orm.transaction(async (tx) => {
+    await tx.insert(ports).values({ name: "never" });
+    await tx.execute("set local statement_timeout = 200");
+    await tx.execute("select pg_sleep(60)");
+  });
+  await assert.rejects(slow, (error: Error) => codeOf(error) === "57014");
+  assert.equal(await orm.$count(ports), 0);
+}
+
+async function transactions(orm: Orm) {
   await fresh();
   await orm.transaction(async (tx) => {
     await tx.insert(ports).values({ name: "kept" });
@@ -70,7 +97,7 @@ export async function transactions() {
       await nested.insert(ports).values({ name: "undone" });
       await nested.insert(ports).values({ name: "kept" });
     });
-    await assert.rejects(inner, (error: Error) => (error.cause as { code?: string }).code === "23505");
+    await assert.rejects(inner, (error: Error) => codeOf(error) === "23505");
     await tx.insert(ports).values({ name: "also kept" });
   }, { isolationLevel: "repeatable read" });
   const failing = orm.transaction(async (tx) => {
@@ -82,13 +109,35 @@ export async function transactions() {
   assert.deepEqual(names, ["kept", "also kept"]);
 }
 
-export async function two_at_once() {
+async function two_clients(orm: Orm) {
   await fresh();
   const add = (name: string) =>
     orm.transaction(async (tx) => {
+      await tx.execute(sql`select set_config('app.name', ${name}, true)`);
       await tx.insert(ports).values({ name });
-      return tx.$count(ports);
+      const { rows } = await tx.execute<{ own: string }>(sql`select current_setting('app.name') as own`);
+      return rows[0]?.own;
     });
-  await Promise.all(["a", "b", "c", "d"].map(add));
+  assert.deepEqual(await Promise.all(["a", "b", "c", "d"].map(add)), ["a", "b", "c", "d"]);
   assert.equal(await orm.$count(ports), 4);
 }
+
+const codeOf = (error: Error) => (error.cause as { code?: string }).code;
+
+const CHAPTERS = { types, prepared, transactions, big_result, cancel, two_clients };
+
+function entry(tell: (context: ExecutionContext, story: (orm: Orm) => Promise<void>) => Promise<void>): Entry {
+  const told = Object.entries(CHAPTERS).map(([name, story]) => [name, (context: ExecutionContext) => tell(context, story)]);
+  return Object.fromEntries(told);
+}
+
+export const byCalls = entry((_, story) => story(orm));
+
+export const onPg = entry(async (context, story) => {
+  const pool = new pg.Pool({ connectionString: bound(context).connectionString, max: 2 });
+  try {
+    await story(drizzleOnPg(pool, { schema }) as unknown as Orm);
+  } finally {
+    await pool.end();
+  }
+});

@@ -2,17 +2,14 @@
 // "ok", or what it found instead.
 
 import * as core from "./core.js";
-import * as drizzle from "./drizzle.js";
+import type { Story } from "./entry.js";
 import * as guides from "./guides.js";
-import * as kysely from "./kysely.js";
+import { MATRIX } from "./matrix.js";
 import * as pg from "./pg.js";
-import * as prisma from "./prisma.js";
 import * as sockets from "./sockets.js";
 import * as transactions from "./transactions.js";
 
-type Story = (context: ExecutionContext) => Promise<unknown>;
-
-const MODULES: Record<string, Record<string, Story>> = { core, drizzle, guides, kysely, pg, prisma, sockets, transactions };
+const MODULES: Record<string, Record<string, Story>> = { core, guides, pg, sockets, transactions, ...MATRIX };
 
 export default {
   async fetch(request: Request, _env: unknown, context: ExecutionContext): Promise<Response> {

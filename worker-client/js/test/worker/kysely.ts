@@ -1,17 +1,22 @@
-// Kysely, unmodified, over RPC.
+// Kysely, unmodified: over calls, and on a pool of `pg`.
 
 import assert from "node:assert/strict";
 
-import { type Generated, Kysely, sql } from "kysely";
+import { type Generated, Kysely, PostgresDialect, sql } from "kysely";
+import pg from "pg";
+import Cursor from "pg-cursor";
 import { PierheadDialect } from "pierhead/kysely";
 
+import { type Entry, all, bound } from "./entry.js";
 import { db } from "./env.js";
 
 interface Tables {
   k_ports: { id: Generated<number>; name: string; seen: Date | null; papers: unknown };
 }
 
-const orm = new Kysely<Tables>({ dialect: new PierheadDialect(db) });
+type Orm = Kysely<Tables>;
+
+const orm: Orm = new Kysely({ dialect: new PierheadDialect(db) });
 
 async function fresh() {
   await orm.schema.dropTable("k_ports").ifExists().execute();
@@ -21,7 +26,7 @@ async function fresh() {
 
 const port = (name: string) => ({ name, seen: null, papers: null });
 
-export async function values() {
+async function types(orm: Orm) {
   await fresh();
   const seen = new Date("2026-11-22T01:02:03.004Z");
   const inserted = await orm.insertInto("k_ports").values({ name: "Kiel", seen, papers: { a: [1] } }).returningAll().executeTakeFirst();
@@ -32,7 +37,18 @@ export async function values() {
   assert.ok(tables.some(({ name }) => name === "k_ports"));
 }
 
-export async function many_and_streamed() {
+/** Kysely names no statements: the same text with other values. */
+async function prepared(orm: Orm) {
+  await fresh();
+  await orm.insertInto("k_ports").values([port("a"), port("b")]).execute();
+  const named = (name: string) => orm.selectFrom("k_ports").select("id").where("name", "=", name).executeTakeFirst();
+  for (const _ of [1, 2, 3]) assert.deepEqual([await named("a"), await named("b"), await named("c")], [{ id: 1 }, { id: 2 }, undefined]);
+  const divided = (by: number) => sql<{ n: number }>`select 6 / ${by}::int as n`.execute(orm);
+  await assert.rejects(divided(0), { code: "22012" });
+  assert.deepEqual((await divided(2)).rows, [{ n: 3 }]);
+}
+
+async function big_result(orm: Orm) {
   await fresh();
   await orm.insertInto("k_ports").columns(["name"]).expression(sql`select 'p' || n from generate_series(1, 20000) n` as any).execute();
   assert.equal((await orm.selectFrom("k_ports").selectAll().execute()).length, 20_000);
@@ -41,7 +57,23 @@ export async function many_and_streamed() {
   assert.equal(seen, 20_000);
 }
 
-export async function transactions() {
+async function cancel(orm: Orm) {
+  const slow = orm.transaction().execute(async (tx) => {
+    await sql`set local statement_timeout = 200`.execute(tx);
+    await sql`select pg_sleep(60)`.execute(tx);
+  });
+  await assert.rejects(slow, { code: "57014" });
+  assert.deepEqual((await sql`select 1 as n`.execute(orm)).rows, [{ n: 1 }]);
+}
+
+/** Its own way, where a call carries the signal. */
+async function cancel_by_signal() {
+  const slow = sql`select pg_sleep(60)`.compile(orm);
+  await assert.rejects(orm.executeQuery(slow, { signal: AbortSignal.timeout(200) }));
+  assert.deepEqual((await sql`select 1 as n`.execute(orm)).rows, [{ n: 1 }]);
+}
+
+async function transactions(orm: Orm) {
   await fresh();
   const body = orm.transaction().setIsolationLevel("serializable").execute(async (tx) => {
     await tx.insertInto("k_ports").values(port("never")).execute();
@@ -59,9 +91,33 @@ export async function transactions() {
   assert.deepEqual(rows, [{ name: "kept" }, { name: "also kept" }]);
 }
 
-export async function two_at_once() {
+async function two_clients(orm: Orm) {
   await fresh();
-  const add = (name: string) => orm.transaction().execute((tx) => tx.insertInto("k_ports").values(port(name)).execute());
-  await Promise.all(["a", "b", "c", "d"].map(add));
+  const add = (name: string) => orm.transaction().execute(async (tx) => {
+    await sql`select set_config('app.name', ${name}, true)`.execute(tx);
+    await tx.insertInto("k_ports").values(port(name)).execute();
+    return (await sql<{ own: string }>`select current_setting('app.name') as own`.execute(tx)).rows[0]?.own;
+  });
+  assert.deepEqual(await Promise.all(["a", "b", "c", "d"].map(add)), ["a", "b", "c", "d"]);
   assert.equal((await orm.selectFrom("k_ports").select("id").execute()).length, 4);
 }
+
+const CHAPTERS = { types, prepared, transactions, big_result, cancel, two_clients };
+
+function entry(tell: (context: ExecutionContext, story: (orm: Orm) => Promise<void>) => Promise<void>): Entry {
+  const told = Object.entries(CHAPTERS).map(([name, story]) => [name, (context: ExecutionContext) => tell(context, story)]);
+  return Object.fromEntries(told);
+}
+
+const calls = entry((_, story) => story(orm));
+export const byCalls: Entry = { ...calls, cancel: all(calls.cancel, cancel_by_signal) };
+
+export const onPg = entry(async (context, story) => {
+  const pool = new pg.Pool({ connectionString: bound(context).connectionString, max: 2 });
+  const orm: Orm = new Kysely({ dialect: new PostgresDialect({ pool, cursor: Cursor }) });
+  try {
+    await story(orm);
+  } finally {
+    await orm.destroy();
+  }
+});
