@@ -40,7 +40,7 @@ pub(crate) fn build(layout: &Layout, tools: &Tools) -> Result<()> {
     process::with_progress(&mut compile, "tsc of the npm package", BUILD_LIMIT)
 }
 
-/// Compiles the package, and adds the built coordinator and the program to `dist/`: all that is published.
+/// Compiles the package, and adds the built coordinator, the program and the licenses: all that is published.
 pub(crate) fn assemble(layout: &Layout, tools: &Tools) -> Result<()> {
     let wasm = workers::coordinator_build(layout).join("index_bg.wasm");
     if !wasm.exists() {
@@ -74,16 +74,17 @@ pub(crate) fn assemble(layout: &Layout, tools: &Tools) -> Result<()> {
         "--log-level=warning",
         "--banner:js=#!/usr/bin/env node",
     ]);
-    process::with_progress(&mut program, "esbuild of the package's program", BUILD_LIMIT)
+    process::with_progress(&mut program, "esbuild of the package's program", BUILD_LIMIT)?;
+    for license in ["LICENSE-APACHE", "LICENSE-MIT"] {
+        fs::copy(layout.root.join(license), directory.join(license))?;
+    }
+    Ok(())
 }
 
 /// Makes the file that is published.
 pub(crate) fn pack(layout: &Layout, tools: &Tools) -> Result<PathBuf> {
     assemble(layout, tools)?;
     let directory = directory(layout);
-    for license in ["LICENSE-APACHE", "LICENSE-MIT"] {
-        fs::copy(layout.root.join(license), directory.join(license))?;
-    }
     let target = layout.root.join("target/package");
     let mut pack = Command::new("npm");
     pack.current_dir(&directory)

@@ -9,6 +9,8 @@ import { test } from "node:test";
 import { check } from "../dist/cli/check.js";
 import { init } from "../dist/cli/init.js";
 import { readProject } from "../dist/cli/project.js";
+import { scaffold } from "../dist/cli/scaffold.js";
+import { secretsOf, target } from "../dist/cli/target.js";
 
 const URL_ = "postgres://app@db.example.com:5432/app?tunnel=direct";
 
@@ -20,6 +22,7 @@ function project(files, body) {
     for (const [name, text] of Object.entries(files)) writeFileSync(join(directory, name), text);
     body({
       init: (options = {}) => init(readProject(directory), { name: "main", url: URL_, ...options }).join("\n"),
+      scaffold: (name = "main") => scaffold(directory, name),
       check: () => check(readProject(directory)).join("\n"),
       read: (name) => readFileSync(join(directory, name), "utf8"),
     });
@@ -67,6 +70,40 @@ for (const [file, text] of [["wrangler.jsonc", JSONC], ["wrangler.toml", TOML]])
     });
   });
 }
+
+test("init makes a Worker where there is none, and only there", () => {
+  const manifest = JSON.stringify({ name: "@Me/The shop" });
+  project({ "package.json": manifest }, ({ scaffold, init, check, read }) => {
+    assert.throws(() => scaffold("Main"), /no database name/);
+    assert.throws(() => read("wrangler.jsonc"), /ENOENT/);
+    assert.deepEqual(scaffold("orders"), ["wrangler.jsonc: made", "src/index.ts: made"]);
+    init({ name: "orders" });
+    assert.equal(check(), "");
+    assert.match(read("wrangler.jsonc"), /"name": "me-the-shop"/);
+    assert.match(read("src/index.ts"), /connect\(env.PIERHEAD, "orders"\)/);
+    assert.deepEqual(scaffold("orders"), []);
+  });
+  project({ "src/index.ts": ENTRY }, ({ scaffold, read }) => {
+    assert.deepEqual(scaffold(), ["wrangler.jsonc: made"]);
+    assert.equal(read("src/index.ts"), ENTRY);
+  });
+});
+
+test("dev takes a URL as drivers do, and changes nothing of what it says", () => {
+  const of = (url) => {
+    const { url: { href }, tunnels, password } = target(url);
+    return [href, tunnels.join(), password];
+  };
+  const local = "postgres://app@127.0.0.1:5432/d";
+  assert.deepEqual(of("postgres://app:a%2Fb@127.0.0.1:5432/d"), [`${local}?tunnel=direct&tls=off`, "direct", "a/b"]);
+  assert.deepEqual(of(`${local}?application_name=a%20b&pinned=5%25`), [`${local}?application_name=a%20b&pinned=5%25&tunnel=direct&tls=off`, "direct", ""]);
+  assert.deepEqual(of(`${local}?tunnel=agent`), [`${local}?tunnel=agent`, "agent", ""]);
+  assert.deepEqual(of("postgres://app@db.internal/d?tunnel=agent,direct"), ["postgres://app@db.internal/d?tunnel=agent,direct", "agent,direct", ""]);
+  assert.throws(() => target("nonsense hunter2"), (error) => /no URL: --database/.test(error.message) && !/hunter2/.test(error.message));
+
+  const environment = { PIERHEAD_DB_MAIN_AGENT_TOKEN: "t", PIERHEAD_DB_OTHER_PASSWORD: "o", PIERHEAD_DB_MAIN: "u" };
+  assert.deepEqual(secretsOf("PIERHEAD_DB_MAIN", environment), { PIERHEAD_DB_MAIN_AGENT_TOKEN: "t" });
+});
 
 test("init refuses a password, a name that is none, and what it cannot edit", () => {
   project({ "wrangler.jsonc": JSONC, "src/index.ts": ENTRY }, ({ init, read }) => {

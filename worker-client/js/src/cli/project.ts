@@ -31,13 +31,20 @@ export interface Project {
   readonly mainText: string;
 }
 
+/** The compatibility date that the coordinator is tested with. */
+export const COMPATIBILITY_DATE = "2026-11-01";
 /** The names of a configuration, in the order in which wrangler looks for them. */
 const NAMES = ["wrangler.json", "wrangler.jsonc", "wrangler.toml"];
 /** Since this date workerd has Node's Buffer without a flag. */
 const NODE_SINCE = "2026-08-04";
 
+/** The configuration of the Worker in a directory, if there is one. */
+export function configurationIn(directory: string): string | undefined {
+  return NAMES.map((name) => join(directory, name)).find((path) => existsSync(path));
+}
+
 export function readProject(directory: string): Project {
-  const file = NAMES.map((name) => join(directory, name)).find((path) => existsSync(path));
+  const file = configurationIn(directory);
   if (file === undefined) {
     throw new Problem(`there is no wrangler.jsonc or wrangler.toml in ${directory}: run this in a Worker's project`);
   }
