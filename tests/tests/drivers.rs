@@ -15,6 +15,8 @@
 mod compare;
 #[path = "drivers/corpus/mod.rs"]
 mod corpus;
+#[path = "drivers/frameworks.rs"]
+mod frameworks;
 #[path = "drivers/java.rs"]
 mod java;
 #[path = "drivers/migrations.rs"]

@@ -116,7 +116,6 @@ fn the_client_works_in_node_beside_pierhead_dev() {
         );
         project.dev(&[("PIERHEAD_DATABASE", url)]).await;
         project.must_tell(STORIES).await;
-        project.must_tell("vitest/a_page vitest/a_test_of_its_own").await;
 
         // Who dies in a transaction holds nothing any more.
         project.tell("itself/dies").await.unwrap_err();
@@ -170,7 +169,7 @@ fn a_private_database_is_reached_through_an_agent() {
 
         let agent = start(TOKEN);
         agent.log().wait_for("link up", PATIENCE).await.unwrap();
-        project.must_tell("core/types core/streams transactions/commits vitest/a_page").await;
+        project.must_tell("core/types core/streams transactions/commits").await;
         project.stop(Signal::INT);
         assert!(!project.said().contains(TOKEN) && !project.said().contains(PASSWORD));
     });
@@ -193,7 +192,7 @@ fn a_private_database_is_reached_through_cloudflared() {
         ];
         project.dev(&variables).await;
         // It cannot hold a stream back that outruns its reader.
-        project.must_tell("core/types transactions/commits vitest/a_page").await;
+        project.must_tell("core/types transactions/commits").await;
         project.stop(Signal::INT);
         assert!(!project.said().contains(secret) && !project.said().contains(PASSWORD));
     });
@@ -214,7 +213,7 @@ fn without_a_database_there_is_one_until_the_end() {
             let variables =
                 [("PIERHEAD_PG_BIN", text(installed.bin())), ("TMPDIR", text(scratch.path()))];
             project.dev(&variables).await;
-            project.must_tell("core/types transactions/commits vitest/a_page").await;
+            project.must_tell("core/types transactions/commits").await;
             project.stop(signal);
             // Also when it is killed, and can do nothing itself.
             let deadline = Instant::now() + PATIENCE;

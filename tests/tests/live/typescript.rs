@@ -112,13 +112,13 @@ fn unmodified_drivers_by_sockets() {
     });
 }
 
-/// Prisma's adapter, as Prisma's client calls it: the client itself needs an engine that is a download.
 /// The code of `docs/guides/`, which is these stories' own.
 #[test]
 fn the_workers_of_the_guides() {
     live(async {
         let world = world().await;
-        tell(&world, "guides", &["from_hyperdrive", "from_neon"]).await;
+        let stories = ["from_hyperdrive", "from_neon", "typescript_drizzle", "typescript_pg"];
+        tell(&world, "guides", &stories).await;
         world.until_status("let go of all leases", |status| status["leases"] == 0).await;
     });
 }

@@ -5,6 +5,7 @@ import { dirname, join } from "node:path";
 
 import { DEV_FILE, type Running } from "../development.js";
 import { variableOf } from "./init.js";
+import { parse } from "./parser.js";
 import { startPostgres } from "./postgres.js";
 import { Problem } from "./project.js";
 import { secretsOf, target } from "./target.js";
@@ -39,6 +40,8 @@ export async function dev(options: DevOptions): Promise<number> {
   try {
     const { url, tunnels, password } = target(options.database ?? postgres!.url);
     const variables = { ...secretsOf(variable, process.env), ...(password && { [`${variable}_PASSWORD`]: password }), [variable]: url.href };
+    const [problem] = parse(variables, "here").problems;
+    if (problem !== undefined) throw new Problem(problem);
     const token = randomBytes(32).toString("hex");
     const parts = { variables, token, port, sessionPort, agentPort: tunnels.includes("agent") ? agentPort : undefined };
     return await serve(directory, parts, stopped.signal, (ports) => {

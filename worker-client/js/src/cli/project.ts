@@ -94,11 +94,3 @@ export function hasBuffer(config: Wrangler): boolean {
   const flags = config.compatibility_flags ?? [];
   return flags.includes("nodejs_compat") || (config.compatibility_date ?? "") >= NODE_SINCE;
 }
-
-/** The databases that are configured in `vars`: names, and the values of their variables. */
-export function databasesOf(config: Wrangler): { name: string; variable: string; url: string }[] {
-  const secret = /_(PASSWORD|ACCESS_CLIENT_ID|ACCESS_CLIENT_SECRET|AGENT_TOKEN|AGENT_TOKEN_NEXT)$/;
-  return Object.entries(config.vars ?? {})
-    .filter(([name]) => name.startsWith("PIERHEAD_DB_") && !secret.test(name))
-    .map(([variable, url]) => ({ name: variable.slice(12).toLowerCase(), variable, url: String(url) }));
-}
