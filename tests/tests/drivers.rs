@@ -25,6 +25,8 @@ mod migrations;
 mod node;
 #[path = "drivers/page.rs"]
 mod page;
+#[path = "drivers/prisma.rs"]
+mod prisma;
 #[path = "drivers/program.rs"]
 mod program;
 #[path = "drivers/psql.rs"]

@@ -1,24 +1,10 @@
 //! Vite, Vitest and Next with the npm package as it is published, beside its `npx pierhead dev`.
 
 use std::fs;
-use std::path::Path;
 
 use crate::program;
 use crate::stage::{folder, installed, live};
 use crate::target::{Mode, Place, Target};
-
-/// Unpacks the package into a directory of packages, as npm does.
-fn unpack(modules: &Path) -> String {
-    let package = Path::new(env!("CARGO_MANIFEST_DIR")).join("../worker-client/js");
-    let to = modules.join("pierhead");
-    format!(
-        "rm -rf '{to}'; mkdir -p '{to}'\n\
-         packed=$(cd '{package}'; npm pack --ignore-scripts --loglevel=error --pack-destination \"$PROJECT\")\n\
-         tar -xzf \"$PROJECT/$packed\" -C '{to}' --strip-components=1\n",
-        to = to.display(),
-        package = package.display()
-    )
-}
 
 /// What is run in the directory of the programs. `$PROJECT` is where the pool runs.
 const SCRIPT: &str = r#"
@@ -47,7 +33,7 @@ fn vite_vitest_and_next_find_the_pool() {
         assert!(modules.join("next").exists(), "`cargo xtask env --drivers` installs them");
         let project = tempfile::tempdir().unwrap();
 
-        let script = format!("{}{SCRIPT}", unpack(&modules));
+        let script = format!("{}{SCRIPT}", program::unpack_package(&modules));
         let (mut command, running) = program::shell(&script, &programs);
         let [vite, next] = program::free_ports();
         command.env("PROJECT", project.path()).env("PIERHEAD_DATABASE", place.url());

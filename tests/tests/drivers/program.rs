@@ -129,3 +129,17 @@ pub(crate) fn shell(script: &str, project: &Path) -> (Command, PipeWriter) {
     command.process_group(0);
     (command, writer)
 }
+
+/// A script that unpacks the npm package into a directory of packages, as npm does. `$PROJECT` is a
+/// directory for the file.
+pub(crate) fn unpack_package(modules: &Path) -> String {
+    let package = Path::new(env!("CARGO_MANIFEST_DIR")).join("../worker-client/js");
+    let to = modules.join("pierhead");
+    format!(
+        "rm -rf '{to}'; mkdir -p '{to}'\n\
+         cd '{package}'; npm pack --ignore-scripts --loglevel=error --pack-destination \"$PROJECT\"\n\
+         cd - > /dev/null; tar -xzf \"$PROJECT\"/pierhead-*.tgz -C '{to}' --strip-components=1\n",
+        to = to.display(),
+        package = package.display()
+    )
+}

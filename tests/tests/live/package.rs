@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 
 use pierhead_tests::http::{Http, encode};
 use pierhead_tests::postgres::{DATABASE, PASSWORD, Postgres, PostgresConfig};
+use rustix::process::{Pid, Signal, kill_process_group, test_kill_process_group};
 use tempfile::TempDir;
 
 use crate::world::{PATIENCE, live};
@@ -121,25 +122,32 @@ impl Running {
         .await
     }
 
-    /// Ends it as an interrupt does.
+    /// Tells all that it started to end, and waits until they have.
     pub(crate) async fn stop(mut self) {
-        self.signal(rustix::process::Signal::TERM);
+        self.signal(Signal::TERM);
         let deadline = Instant::now() + PATIENCE;
-        while self.ended().is_none() {
+        while self.ended().is_none() || self.has_members() {
             assert!(Instant::now() < deadline, "it does not end:\n{}", self.said());
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     }
 
-    fn signal(&self, signal: rustix::process::Signal) {
-        let group = rustix::process::Pid::from_raw(self.child.id().cast_signed()).unwrap();
-        rustix::process::kill_process_group(group, signal).ok();
+    fn has_members(&self) -> bool {
+        test_kill_process_group(self.group()).is_ok()
+    }
+
+    fn group(&self) -> Pid {
+        Pid::from_raw(self.child.id().cast_signed()).unwrap()
+    }
+
+    fn signal(&self, signal: Signal) {
+        kill_process_group(self.group(), signal).ok();
     }
 }
 
 impl Drop for Running {
     fn drop(&mut self) {
-        self.signal(rustix::process::Signal::KILL);
+        self.signal(Signal::KILL);
         self.child.wait().ok();
     }
 }
