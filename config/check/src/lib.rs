@@ -6,13 +6,12 @@
 //! the package runs on takes it, which cannot be said of the coordinator's own module.
 
 mod answer;
+mod limits;
 
 use std::cell::RefCell;
 
 pub use answer::answer;
-
-/// The most bytes that are asked about, 1 MiB: wrangler takes 64 variables of 5 kB.
-const QUESTION_BYTES_MAX: usize = 1024 * 1024;
+use limits::QUESTION_BYTES_MAX;
 
 thread_local! {
     static QUESTION: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
