@@ -91,7 +91,7 @@ pub fn variable(name: &str) -> Result<String, ConfigError> {
         ));
     }
     let upper = name.to_ascii_uppercase();
-    if let Some(suffix) = SUFFIXES.iter().find(|suffix| is_secret(&upper, suffix)) {
+    if let Some(suffix) = SUFFIXES.iter().find(|suffix| ends_in(&upper, suffix)) {
         return Err(ConfigError::new(
             "database name",
             format!(
@@ -101,7 +101,7 @@ pub fn variable(name: &str) -> Result<String, ConfigError> {
         ));
     }
     // PIERHEAD_DB_X_SOCKET_PASSWORD would be the password of two databases.
-    if is_secret(&upper, "SOCKET") {
+    if ends_in(&upper, "SOCKET") {
         return Err(ConfigError::new(
             "database name",
             "must not end in _socket, with which the name of a secret's variable goes on",
@@ -110,8 +110,23 @@ pub fn variable(name: &str) -> Result<String, ConfigError> {
     Ok(format!("{PREFIX}{upper}"))
 }
 
-/// Whether a variable's name, without the prefix, is that of a secret: `MAIN_PASSWORD`.
-fn is_secret(upper: &str, suffix: &str) -> bool {
+/// The name of the database whose URL a variable would hold; nothing for a secret's variable, and for one
+/// that is not Pierhead's. The name may be none that a database can have: [`variable`] says so.
+#[must_use]
+pub fn database_of(variable: &str) -> Option<String> {
+    let upper = variable.strip_prefix(PREFIX)?;
+    (!is_secret(variable)).then(|| upper.to_ascii_lowercase())
+}
+
+/// Whether a variable's name is that of a database's secret: `PIERHEAD_DB_MAIN_PASSWORD`.
+#[must_use]
+pub fn is_secret(variable: &str) -> bool {
+    let upper = variable.strip_prefix(PREFIX).unwrap_or_default();
+    SUFFIXES.iter().any(|suffix| ends_in(upper, suffix))
+}
+
+/// Whether a variable's name, without the prefix, is a database's with this behind it: `MAIN_PASSWORD`.
+fn ends_in(upper: &str, suffix: &str) -> bool {
     upper.strip_suffix(suffix).is_some_and(|name| name.len() > 1 && name.ends_with('_'))
 }
 

@@ -21,7 +21,7 @@ mod url;
 mod value;
 
 pub use agent::AgentDatabase;
-pub use database::{DatabaseConfig, variable};
+pub use database::{DatabaseConfig, database_of, is_secret, variable};
 pub use error::ConfigError;
 pub use keys::{DefaultValue, KEYS, KeyDoc, Values, table};
 pub use place::{Jurisdiction, Location};

@@ -5,8 +5,8 @@
 use std::time::Duration;
 
 use pierhead_config::{
-    AccessToken, Address, ConfigError, DatabaseConfig, Mode, Reset, Secret, Secrets, State, Tls,
-    Tunnel, table, variable,
+    AccessToken, Address, ConfigError, DatabaseConfig, KEYS, KeyDoc, Mode, Reset, Secret, Secrets,
+    State, Tls, Tunnel, table, variable,
 };
 
 fn parse(url: &str) -> Result<DatabaseConfig, String> {
@@ -289,6 +289,24 @@ fn urls_that_do_not_parse_are_not_echoed() {
     for url in urls {
         let error = refused(url);
         assert!(!error.to_lowercase().contains("hunter2"), "{error}");
+    }
+}
+
+/// What `golden/refusals.txt` says, which `npx pierhead check` and the coordinator are held against too: a
+/// URL and what is said of it, in turn. `REWRITE_GOLDEN=1` writes it anew.
+#[test]
+fn refusals_are_the_golden_ones() {
+    const FILE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/golden/refusals.txt");
+    let golden = std::fs::read_to_string(FILE).expect(FILE);
+    let urls: Vec<&str> = golden.lines().step_by(2).collect();
+    let told: String = urls.iter().map(|url| format!("{url}\n{}\n", refused(url))).collect();
+    if std::env::var_os("REWRITE_GOLDEN").is_some() {
+        std::fs::write(FILE, &told).expect(FILE);
+    }
+    assert!(told == golden, "REWRITE_GOLDEN=1 writes it anew; it would be\n{told}");
+    for KeyDoc { key, .. } in KEYS {
+        let refused = format!("PIERHEAD_DB_MAIN: {key}: ");
+        assert!(golden.contains(&refused), "no value of {key} is refused");
     }
 }
 

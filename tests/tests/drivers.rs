@@ -15,6 +15,8 @@
 mod compare;
 #[path = "drivers/corpus/mod.rs"]
 mod corpus;
+#[path = "drivers/frameworks.rs"]
+mod frameworks;
 #[path = "drivers/java.rs"]
 mod java;
 #[path = "live/listed.rs"]
@@ -29,6 +31,8 @@ mod node;
 mod page;
 #[path = "drivers/pool.rs"]
 mod pool;
+#[path = "drivers/prisma.rs"]
+mod prisma;
 #[path = "drivers/program.rs"]
 mod program;
 #[path = "drivers/psql.rs"]

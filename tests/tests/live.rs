@@ -53,6 +53,8 @@ mod listed;
 mod load;
 #[path = "live/native/mod.rs"]
 mod native;
+#[path = "live/package.rs"]
+mod package;
 #[path = "live/programs.rs"]
 mod programs;
 #[path = "live/round_trip.rs"]

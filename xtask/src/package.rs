@@ -17,12 +17,16 @@ use crate::workers;
 /// The compiler takes seconds; on a busy machine more of them.
 const BUILD_LIMIT: Duration = Duration::from_secs(120);
 
+/// The parser takes seconds, unless a build of the Workers holds cargo's lock.
+const PARSER_LIMIT: Duration = Duration::from_secs(600);
+
 /// Directory of the package.
 pub(crate) fn directory(layout: &Layout) -> PathBuf {
     layout.root.join("worker-client/js")
 }
 
-/// Installs what the package and its tests use, from its lock file, and compiles it to `dist/`.
+/// Installs what the package and its tests use, from its lock file, and compiles it to `dist/`, with the
+/// parser of configurations.
 pub(crate) fn build(layout: &Layout, tools: &Tools) -> Result<()> {
     let directory = directory(layout);
     let _lock = Lock::take(&layout.root.join("target/package"), "build of the npm package")?;
@@ -37,10 +41,34 @@ pub(crate) fn build(layout: &Layout, tools: &Tools) -> Result<()> {
     }
     let mut compile = Command::new(tools.node());
     compile.current_dir(&directory).args(["node_modules/typescript/bin/tsc", "-p", "."]);
-    process::with_progress(&mut compile, "tsc of the npm package", BUILD_LIMIT)
+    process::with_progress(&mut compile, "tsc of the npm package", BUILD_LIMIT)?;
+    parser(layout, tools, &directory.join("dist/check.wasm"))
 }
 
-/// Compiles the package, and adds the built coordinator and the program to `dist/`: all that is published.
+/// Builds `config/check` to a file.
+fn parser(layout: &Layout, tools: &Tools, file: &Path) -> Result<()> {
+    let mut build = tools.cargo_for_wasm(layout)?;
+    build.args(["build", "--quiet", "--release", "--package", "pierhead-check", "--lib"]);
+    process::with_progress(&mut build, "build of the parser for Node", PARSER_LIMIT)?;
+    let built = layout.wasm_target().join("wasm32-unknown-unknown/release/pierhead_check.wasm");
+    let stamp = layout.root.join("target/package/parser-stamp");
+    let mut hash = Hash::new();
+    hash.text(&tools.fingerprint()).file(&built)?;
+    let hash = hash.finish();
+    if file.exists() && read_or_empty(&stamp) == hash {
+        return Ok(());
+    }
+    // What rustc uses, and no more: the oldest Node must read the result.
+    let mut shrink = Command::new(tools.wasm_opt());
+    shrink.args(["-Oz", "--mvp-features", "--enable-bulk-memory", "--enable-bulk-memory-opt"]);
+    shrink.args(["--enable-sign-ext", "--enable-nontrapping-float-to-int"]);
+    shrink.args(["--enable-mutable-globals", "--enable-reference-types", "--enable-multivalue"]);
+    shrink.arg("--enable-call-indirect-overlong").arg(&built).arg("-o").arg(file);
+    process::with_progress(&mut shrink, "wasm-opt of the parser for Node", PARSER_LIMIT)?;
+    fs::write(&stamp, hash).context("cannot write a stamp")
+}
+
+/// Compiles the package, and adds the built coordinator, the program and the licenses: all that is published.
 pub(crate) fn assemble(layout: &Layout, tools: &Tools) -> Result<()> {
     let wasm = workers::coordinator_build(layout).join("index_bg.wasm");
     if !wasm.exists() {
@@ -74,16 +102,17 @@ pub(crate) fn assemble(layout: &Layout, tools: &Tools) -> Result<()> {
         "--log-level=warning",
         "--banner:js=#!/usr/bin/env node",
     ]);
-    process::with_progress(&mut program, "esbuild of the package's program", BUILD_LIMIT)
+    process::with_progress(&mut program, "esbuild of the package's program", BUILD_LIMIT)?;
+    for license in ["LICENSE-APACHE", "LICENSE-MIT"] {
+        fs::copy(layout.root.join(license), directory.join(license))?;
+    }
+    Ok(())
 }
 
 /// Makes the file that is published.
 pub(crate) fn pack(layout: &Layout, tools: &Tools) -> Result<PathBuf> {
     assemble(layout, tools)?;
     let directory = directory(layout);
-    for license in ["LICENSE-APACHE", "LICENSE-MIT"] {
-        fs::copy(layout.root.join(license), directory.join(license))?;
-    }
     let target = layout.root.join("target/package");
     let mut pack = Command::new("npm");
     pack.current_dir(&directory)

@@ -7,7 +7,7 @@ use std::time::Duration;
 use futures_util::TryStreamExt as _;
 use futures_util::future::{join_all, select};
 use pierhead_client::Database;
-use tokio_postgres::Client;
+use tokio_postgres::{Client, NoTls};
 use worker::Delay;
 
 use crate::socket::connect;

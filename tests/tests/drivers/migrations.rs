@@ -2,12 +2,9 @@
 //! npm package's own program for the pool, on two databases, one to rehearse on and one that counts.
 
 use std::fs;
-use std::io::{PipeWriter, pipe};
-use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::os::unix::fs::{PermissionsExt as _, symlink};
-use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 use crate::program;
 use crate::stage::{folder, installed, live, until};
@@ -63,27 +60,6 @@ fn copy(from: &Path, to: &Path) {
     }
 }
 
-/// Two ports that nobody has.
-fn free_ports() -> [u16; 2] {
-    let [a, b] = [(); 2].map(|()| TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap());
-    [a, b].map(|listener| listener.local_addr().unwrap().port())
-}
-
-/// A shell that runs a script, with all that the script leaves running in its process group. The group
-/// ends when the pipe is dropped, also if that is because this process died.
-fn shell(script: &str, project: &Path) -> (Command, PipeWriter) {
-    let ends = "exec 3<&0\n( read -r _ <&3; kill -TERM 0 ) &\nset -e\n";
-    let (reader, writer) = pipe().unwrap();
-    let mut path = installed("PIERHEAD_PG_BIN").into_os_string();
-    path.push(":");
-    path.push(std::env::var_os("PATH").unwrap());
-    let mut command = Command::new("bash");
-    command.args(["-c", &format!("{ends}{script}")]).current_dir(project).stdin(reader);
-    command.env("PATH", path).env("CI", "true").env("npm_config_update_notifier", "false");
-    command.process_group(0);
-    (command, writer)
-}
-
 #[test]
 fn the_workflow_of_the_guide_rehearses_and_migrates() {
     live(async {
@@ -93,7 +69,7 @@ fn the_workflow_of_the_guide_rehearses_and_migrates() {
         let project: PathBuf = directory.path().join("shop");
         check_out(&project);
 
-        let [port, session_port] = free_ports();
+        let [port, session_port] = program::free_ports();
         let script = steps(&fs::read_to_string(project.join(WORKFLOW)).unwrap())
             .replace("postgres://app:rehearsal@127.0.0.1:5432/shop", &rehearsal.url())
             .replace("${{ secrets.MIGRATIONS_DATABASE_URL }}", &production.url())
@@ -106,7 +82,7 @@ fn the_workflow_of_the_guide_rehearses_and_migrates() {
             rehearsal.url(),
             production.url()
         );
-        let (command, running) = shell(&format!("{script}{ask}"), &project);
+        let (command, running) = program::shell(&format!("{script}{ask}"), &project);
         let told = program::run("the workflow", &rehearsal, command).await;
         let told = told.well("the workflow", &rehearsal);
         assert_eq!(told.matches("migrations applied").count(), 2, "{told}");

@@ -24,6 +24,8 @@ struct Row {
 /// Where a version is pinned.
 enum Pinned {
     Npm(&'static str),
+    /// In the manifest of this folder.
+    NpmOf(&'static str, &'static str),
     Pip(&'static str),
     Crate(&'static str),
     /// It comes with something else.
@@ -108,6 +110,38 @@ const ROWS: &[Row] = &[
         entry: None,
     },
     Row {
+        driver: "Prisma's client, on `pierhead/prisma`",
+        pinned: Pinned::NpmOf("prisma", "prisma"),
+        mode: "calls",
+        tested: "types, relations, transactions with errors, a large result, two at once; in a Worker that wrangler runs",
+        test: "prismas_client_over_calls",
+        entry: None,
+    },
+    Row {
+        driver: "Vite, its server for rendering",
+        pinned: Pinned::NpmOf("frameworks", "vite"),
+        mode: "calls",
+        tested: "a page, beside `npx pierhead dev`",
+        test: "vite_vitest_and_next_find_the_pool",
+        entry: None,
+    },
+    Row {
+        driver: "Vitest",
+        pinned: Pinned::NpmOf("frameworks", "vitest"),
+        mode: "calls",
+        tested: "tests with a transaction that is rolled back, beside `npx pierhead dev`",
+        test: "vite_vitest_and_next_find_the_pool",
+        entry: None,
+    },
+    Row {
+        driver: "Next, its development server",
+        pinned: Pinned::NpmOf("frameworks", "next"),
+        mode: "calls",
+        tested: "a route and a component of the server, beside `npx pierhead dev`",
+        test: "vite_vitest_and_next_find_the_pool",
+        entry: None,
+    },
+    Row {
         driver: "psycopg 3",
         pinned: Pinned::Pip("psycopg"),
         mode: "transaction",
@@ -173,15 +207,19 @@ const ROWS: &[Row] = &[
     },
 ];
 
+/// The version in a folder's manifest.
+fn npm(programs: &str, name: &str) -> String {
+    let manifest = std::fs::read_to_string(folder(programs).join("package.json")).unwrap();
+    let manifest: serde_json::Value = serde_json::from_str(&manifest).unwrap();
+    manifest["dependencies"][name].as_str().unwrap().to_owned()
+}
+
 fn version(pinned: &Pinned) -> String {
     let read = |name: &str| std::fs::read_to_string(folder(name)).unwrap();
     match pinned {
         Pinned::With(what) => (*what).to_owned(),
-        Pinned::Npm(name) => {
-            let package: serde_json::Value =
-                serde_json::from_str(&read("node/package.json")).unwrap();
-            package["dependencies"][name].as_str().unwrap().to_owned()
-        }
+        Pinned::Npm(name) => npm("node", name),
+        Pinned::NpmOf(folder, name) => npm(folder, name),
         Pinned::Pip(name) => {
             let list = read("python/requirements.txt");
             let found = list.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix("=="));
@@ -306,10 +344,11 @@ fn the_page_says_what_is_tested() {
 
 #[test]
 fn every_line_of_the_page_has_its_test() {
-    let sources = ["node", "psql", "python", "rust", "java", "suite"].map(|name| {
-        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/drivers");
-        std::fs::read_to_string(path.join(format!("{name}.rs"))).unwrap()
-    });
+    let sources =
+        ["frameworks", "java", "node", "prisma", "psql", "python", "rust", "suite"].map(|name| {
+            let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/drivers");
+            std::fs::read_to_string(path.join(format!("{name}.rs"))).unwrap()
+        });
     for Row { driver, test, .. } in ROWS {
         let has = sources.iter().any(|source| source.contains(&format!("#[test]\nfn {test}()")));
         assert!(has, "{driver} is said to be tested by {test}, which there is not");

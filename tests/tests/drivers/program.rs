@@ -2,13 +2,17 @@
 
 use std::ffi::OsStr;
 use std::fs::File;
-use std::io::Read as _;
+use std::io::{PipeWriter, Read as _, pipe};
+use std::net::{Ipv4Addr, TcpListener};
+use std::os::unix::process::CommandExt as _;
+use std::path::Path;
 use std::process::{Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 use pierhead_tests::postgres::PASSWORD;
 use pierhead_tests::process::Guarded;
 
+use crate::stage::installed;
 use crate::target::{Place, USER};
 
 /// How long a program may run, in front of whatever.
@@ -101,4 +105,41 @@ fn text(mut file: File) -> String {
 fn end_of(text: &str) -> String {
     let lines: Vec<_> = text.lines().collect();
     lines[lines.len().saturating_sub(60)..].join("\n")
+}
+
+/// Two ports that nobody has.
+pub(crate) fn free_ports() -> [u16; 2] {
+    let [a, b] = [(); 2].map(|()| TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap());
+    [a, b].map(|listener| listener.local_addr().unwrap().port())
+}
+
+/// A shell that runs a script, with all that the script leaves running in its process group. The group
+/// ends when the pipe is dropped, also if that is because this process died.
+pub(crate) fn shell(script: &str, project: &Path) -> (Command, PipeWriter) {
+    let ends = "exec 3<&0\n( read -r _ <&3; kill -TERM 0 ) &\nset -e\n";
+    let (reader, writer) = pipe().unwrap();
+    let node = installed("PIERHEAD_NODE");
+    let own = [installed("PIERHEAD_PG_BIN"), node.parent().unwrap().to_owned()];
+    let machine = std::env::var_os("PATH").unwrap();
+    let path =
+        std::env::join_paths(own.into_iter().chain(std::env::split_paths(&machine))).unwrap();
+    let mut command = Command::new("bash");
+    command.args(["-c", &format!("{ends}{script}")]).current_dir(project).stdin(reader);
+    command.env("PATH", path).env("CI", "true").env("npm_config_update_notifier", "false");
+    command.process_group(0);
+    (command, writer)
+}
+
+/// A script that unpacks the npm package into a directory of packages, as npm does. `$PROJECT` is a
+/// directory for the file.
+pub(crate) fn unpack_package(modules: &Path) -> String {
+    let package = Path::new(env!("CARGO_MANIFEST_DIR")).join("../worker-client/js");
+    let to = modules.join("pierhead");
+    format!(
+        "rm -rf '{to}'; mkdir -p '{to}'\n\
+         cd '{package}'; npm pack --ignore-scripts --loglevel=error --pack-destination \"$PROJECT\"\n\
+         cd - > /dev/null; tar -xzf \"$PROJECT\"/pierhead-*.tgz -C '{to}' --strip-components=1\n",
+        to = to.display(),
+        package = package.display()
+    )
 }

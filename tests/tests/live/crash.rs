@@ -27,6 +27,26 @@ fn a_new_coordinator_carries_on_after_a_crash() {
     });
 }
 
+/// The URLs and words that the parser's own tests and `npx pierhead check` are held against.
+#[test]
+fn what_the_parser_refuses_is_told_in_its_words() {
+    live(async {
+        let file = concat!(env!("CARGO_MANIFEST_DIR"), "/../config/golden/refusals.txt");
+        let golden = std::fs::read_to_string(file).unwrap();
+        let lines: Vec<&str> = golden.lines().collect();
+        let mut setup = Setup::new();
+        for (n, told) in lines.chunks(2).enumerate() {
+            setup = setup.database(&format!("d{n}")).url(told[0]);
+        }
+        let world = setup.start().await;
+        for (n, told) in lines.chunks(2).enumerate() {
+            let failure = world.app_of(&format!("d{n}")).echo("x").await.unwrap_err();
+            let words = told[1].replace("PIERHEAD_DB_MAIN", &format!("PIERHEAD_DB_D{n}"));
+            assert!(failure.text().contains(&words), "{words}\n{failure:?}");
+        }
+    });
+}
+
 #[test]
 fn a_misconfigured_database_names_what_is_wrong() {
     live(async {

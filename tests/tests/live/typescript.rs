@@ -88,7 +88,8 @@ fn what_drivers_are_told_of_the_gateway() {
 fn the_workers_of_the_guides() {
     live(async {
         let world = world().await;
-        tell(&world, "guides", &["from_hyperdrive", "from_neon"]).await;
+        let stories = ["from_hyperdrive", "from_neon", "typescript_drizzle", "typescript_pg"];
+        tell(&world, "guides", &stories).await;
         world.until_status("let go of all leases", |status| status["leases"] == 0).await;
     });
 }

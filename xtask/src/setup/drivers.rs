@@ -48,6 +48,8 @@ pub(crate) fn ensure(layout: &Layout) -> Result<Drivers> {
     let _lock = Lock::take(&layout.cache, "set-up")?;
     let folder = layout.root.join("tests/drivers");
     part("Node's drivers", || node(&folder.join("node")))?;
+    part("Node's servers", || node(&folder.join("frameworks")))?;
+    part("Prisma", || node(&folder.join("prisma")))?;
     let python = part("Python's drivers", || python(layout, &folder.join("python")))?;
     let rust = part("Rust's drivers", || rust(layout, &folder.join("rust")))?;
     let java = part("Java's driver", || Ok(java()))?;

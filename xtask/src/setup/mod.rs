@@ -55,6 +55,11 @@ impl Tools {
         &self.npm.esbuild
     }
 
+    /// The wasm-opt program.
+    pub(crate) fn wasm_opt(&self) -> &Path {
+        &self.npm.wasm_opt
+    }
+
     /// What tests, demo and benchmark read to find the tools, the built Workers and the agent.
     pub(crate) fn variables(&self, layout: &Layout, agent: &Path) -> Vec<(&'static str, PathBuf)> {
         let mut variables = vec![
@@ -67,6 +72,19 @@ impl Tools {
         variables.extend(self.postgres.clone().map(|bin| ("PIERHEAD_PG_BIN", bin)));
         variables.extend(self.psql.clone().map(|program| ("PIERHEAD_PSQL", program)));
         variables
+    }
+
+    /// Cargo for wasm without the glue of a Worker, with the compiler that it shall use.
+    pub(crate) fn cargo_for_wasm(&self, layout: &Layout) -> Result<Command> {
+        let mut command = Command::new("cargo");
+        process::without_cargo_environment(&mut command)
+            .current_dir(&layout.root)
+            .env("CARGO_TARGET_DIR", layout.wasm_target())
+            .env("CARGO_BUILD_TARGET", "wasm32-unknown-unknown");
+        if let WasmCompiler::Private { bin } = &self.compiler {
+            command.env("RUSTC", bin.join("rustc")).env("PATH", path_with(bin)?);
+        }
+        Ok(command)
     }
 
     /// `worker-build` with the compiler and the helpers it shall use.

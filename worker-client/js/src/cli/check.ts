@@ -1,4 +1,5 @@
-import { type Project, bindingOf, databasesOf, exportsClass, hasBuffer, hasMigration } from "./project.js";
+import { parse } from "./parser.js";
+import { type Project, bindingOf, exportsClass, hasBuffer, hasMigration } from "./project.js";
 
 /** What is wrong with a configuration, in words, each with what to do. */
 export function check(project: Project): string[] {
@@ -24,22 +25,9 @@ export function check(project: Project): string[] {
   else if (!exportsClass(mainText)) {
     problems.push(`${main} does not export the class: add  export { Gateway, Pierhead } from "pierhead/coordinator"`);
   }
-  const databases = databasesOf(config);
-  if (databases.length === 0) {
+  const { databases, problems: said } = parse(config.vars ?? {}, "elsewhere");
+  if (databases === 0) {
     problems.push(`no database is configured: set PIERHEAD_DB_MAIN = "postgres://user@host:5432/database?…" in vars`);
   }
-  return [...problems, ...databases.flatMap(({ variable, url }) => checkUrl(variable, url))];
-}
-
-function checkUrl(variable: string, url: string): string[] {
-  if (!URL.canParse(url)) return [`${variable} is no URL: write postgres://user@host:5432/database`];
-  const parsed = new URL(url);
-  const out: string[] = [];
-  if (!/^postgres(ql)?:$/.test(parsed.protocol)) out.push(`${variable} begins with ${parsed.protocol}: it must be postgres://`);
-  if (parsed.username === "") out.push(`${variable} names no user: postgres://user@host…`);
-  if (parsed.password !== "") {
-    out.push(`${variable} holds a password: take it out, and run  npx wrangler secret put ${variable}_PASSWORD`);
-  }
-  if (parsed.pathname.length < 2) out.push(`${variable} names no database: …@host:5432/database`);
-  return out;
+  return [...problems, ...said];
 }

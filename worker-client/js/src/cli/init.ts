@@ -3,7 +3,8 @@ import { relative } from "node:path";
 
 import { applyEdits, modify } from "jsonc-parser";
 
-import { Problem, type Project, bindingOf, databasesOf, exportsClass, hasBuffer, hasMigration } from "./project.js";
+import { parse } from "./parser.js";
+import { Problem, type Project, bindingOf, exportsClass, hasBuffer, hasMigration } from "./project.js";
 
 const EXPORT = 'export { Gateway, Pierhead } from "pierhead/coordinator";\n';
 
@@ -56,15 +57,15 @@ function missing({ config }: Project, { name, url }: InitOptions): Addition[] {
     out.push({ path: ["compatibility_flags"], value: [...(config.compatibility_flags ?? []), "nodejs_compat"] });
   }
   const variable = variableOf(name);
-  if (url !== undefined && !databasesOf(config).some((database) => database.variable === variable)) {
-    out.push({ path: ["vars", variable], value: checkedUrl(url) });
+  if (url !== undefined && config.vars?.[variable] === undefined) {
+    out.push({ path: ["vars", variable], value: checkedUrl(variable, url) });
   }
   return out;
 }
 
 function left({ config }: Project, { name, url }: InitOptions): string[] {
   const variable = variableOf(name);
-  const known = url !== undefined || databasesOf(config).some((database) => database.variable === variable);
+  const known = url !== undefined || config.vars?.[variable] !== undefined;
   return [
     "Left to do:",
     ...(known ? [] : [`  set the variable ${variable} = "postgres://user@host:5432/database?tunnel=direct" (docs/configuration.md)`]),
@@ -80,14 +81,9 @@ export function variableOf(name: string): string {
   return `PIERHEAD_DB_${name.toUpperCase()}`;
 }
 
-function checkedUrl(url: string): string {
-  const parsed = URL.canParse(url) ? new URL(url) : undefined;
-  if (parsed === undefined || !/^postgres(ql)?:$/.test(parsed.protocol)) {
-    throw new Problem("the URL must be postgres://user@host:5432/database");
-  }
-  if (parsed.password !== "") {
-    throw new Problem("the URL holds a password, which belongs into a secret: leave it out, and run `npx wrangler secret put …_PASSWORD`");
-  }
+function checkedUrl(variable: string, url: string): string {
+  const [problem] = parse({ [variable]: url }, "elsewhere").problems;
+  if (problem !== undefined) throw new Problem(problem);
   return url;
 }
 

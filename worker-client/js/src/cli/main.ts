@@ -6,18 +6,23 @@ import { check } from "./check.js";
 import { dev } from "./dev.js";
 import { init } from "./init.js";
 import { Problem, readProject } from "./project.js";
+import { scaffold } from "./scaffold.js";
 
 const HELP = `pierhead <command>
 
   init [--name main] [--url postgres://user@host:5432/database?…]
          writes the binding, the migration and the export of the coordinator into this Worker's
-         project, comments kept; says which secrets to set
+         project, comments kept; says which secrets to set. In a directory without a Worker it
+         makes a small one
   check  looks for mistakes in this Worker's configuration
-  dev [--database postgres://user:password@host:5432/database] [--port 6432] [--session-port 6433]
+  dev [--database postgres://user:password@host:5432/database] [--name main] [--port 6432]
+      [--session-port 6433] [--agent-port 6434]
          runs the coordinator in workerd, for programs of this directory in Node (Vite, Next,
-         Vitest: connect() finds it), and for psql and drivers at a local port; without a
-         database, with an empty PostgreSQL that is gone at the end.
-         PIERHEAD_DATABASE in place of --database keeps the password out of the process list
+         Vitest: connect() finds it), for its Worker in \`wrangler dev\`, and for psql and drivers
+         at a local port; without a database, with an empty PostgreSQL that is gone at the end.
+         A database with tunnel=agent is reached through agents, which dial in at --agent-port.
+         PIERHEAD_DATABASE in place of --database keeps the password out of the process list;
+         the other secrets are PIERHEAD_DB_<NAME>_PASSWORD, _AGENT_TOKEN and so on, as in production
 `;
 
 async function main(): Promise<number> {
@@ -26,6 +31,7 @@ async function main(): Promise<number> {
     options: {
       name: { type: "string", default: "main" }, url: { type: "string" }, help: { type: "boolean", short: "h" },
       database: { type: "string" }, port: { type: "string", default: "6432" }, "session-port": { type: "string" },
+      "agent-port": { type: "string", default: "6434" },
     },
   });
   if (command === undefined || values.help) {
@@ -33,9 +39,11 @@ async function main(): Promise<number> {
     return command === undefined && !values.help ? 2 : 0;
   }
   switch (command) {
-    case "init":
-      console.log(init(readProject(process.cwd()), { name: values.name, url: values.url }).join("\n"));
+    case "init": {
+      const made = scaffold(process.cwd(), values.name);
+      console.log([...made, ...init(readProject(process.cwd()), { name: values.name, url: values.url })].join("\n"));
       return 0;
+    }
     case "check": {
       const problems = check(readProject(process.cwd()));
       for (const problem of problems) console.error(`- ${problem}`);
@@ -45,7 +53,8 @@ async function main(): Promise<number> {
     case "dev":
       return dev({
         database: values.database ?? process.env["PIERHEAD_DATABASE"],
-        name: values.name, port: values.port, sessionPort: values["session-port"],
+        name: values.name, port: values.port,
+        sessionPort: values["session-port"], agentPort: values["agent-port"],
       });
     default:
       throw new Problem(`unknown command "${command}"; \`npx pierhead --help\` lists them`);

@@ -31,13 +31,20 @@ export interface Project {
   readonly mainText: string;
 }
 
+/** The compatibility date that the coordinator is tested with. */
+export const COMPATIBILITY_DATE = "2026-11-01";
 /** The names of a configuration, in the order in which wrangler looks for them. */
 const NAMES = ["wrangler.json", "wrangler.jsonc", "wrangler.toml"];
 /** Since this date workerd has Node's Buffer without a flag. */
 const NODE_SINCE = "2026-08-04";
 
+/** The configuration of the Worker in a directory, if there is one. */
+export function configurationIn(directory: string): string | undefined {
+  return NAMES.map((name) => join(directory, name)).find((path) => existsSync(path));
+}
+
 export function readProject(directory: string): Project {
-  const file = NAMES.map((name) => join(directory, name)).find((path) => existsSync(path));
+  const file = configurationIn(directory);
   if (file === undefined) {
     throw new Problem(`there is no wrangler.jsonc or wrangler.toml in ${directory}: run this in a Worker's project`);
   }
@@ -86,12 +93,4 @@ export function exportsClass(mainText: string): boolean {
 export function hasBuffer(config: Wrangler): boolean {
   const flags = config.compatibility_flags ?? [];
   return flags.includes("nodejs_compat") || (config.compatibility_date ?? "") >= NODE_SINCE;
-}
-
-/** The databases that are configured in `vars`: names, and the values of their variables. */
-export function databasesOf(config: Wrangler): { name: string; variable: string; url: string }[] {
-  const secret = /_(PASSWORD|ACCESS_CLIENT_ID|ACCESS_CLIENT_SECRET|AGENT_TOKEN|AGENT_TOKEN_NEXT)$/;
-  return Object.entries(config.vars ?? {})
-    .filter(([name]) => name.startsWith("PIERHEAD_DB_") && !secret.test(name))
-    .map(([variable, url]) => ({ name: variable.slice(12).toLowerCase(), variable, url: String(url) }));
 }

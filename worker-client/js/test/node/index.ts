@@ -12,7 +12,6 @@ import * as kysely from "../worker/kysely.js";
 import * as pg from "../worker/pg.js";
 import * as prisma from "../worker/prisma.js";
 import * as transactions from "../worker/transactions.js";
-import * as vitest from "./vitest.js";
 
 /** How calls fail, by code and message. */
 const failure = async () => {
@@ -47,7 +46,7 @@ const itself = {
 };
 
 const MODULES: Record<string, Record<string, (context: any) => Promise<unknown>>> = {
-  core, drizzle, kysely, pg, prisma, transactions, vitest, itself,
+  core, drizzle, kysely, pg, prisma, transactions, itself,
 };
 
 for (const story of process.argv.slice(2)) {

@@ -3,7 +3,7 @@
 
 import { type Binding, connect } from "pierhead";
 
-interface Event {
+export interface Event {
   readonly params: { readonly least: string };
   readonly platform?: { readonly env?: { readonly PIERHEAD?: Binding } };
 }
