@@ -20,6 +20,7 @@
 //! | `GET /deadline?seconds=` | sleeps in the database; answers the error and `elapsed_ms` |
 //! | `GET /abandon?sql=&how=` | runs `sql` and does not wait for it: `how=return` ends the invocation, as a caller that dies does; `how=drop` drops the call |
 //! | `GET /big?mb=&rate=&stop=` | streams `mb` MiB of rows, read at `rate` MB/s (0: at once), and drops the stream after `stop` rows |
+//! | `GET /socket?user=&sql=` | runs `sql` with tokio-postgres on a socket; answers `{values}`, the first row as text |
 //! | `GET /typed` | every supported Rust type there and back |
 //!
 //! A parameter is a JSON value, or `{type, value}` with one of the types of [`param`].
@@ -30,6 +31,7 @@ mod big;
 mod copy;
 mod param;
 mod report;
+mod socket;
 mod transaction;
 mod typed;
 
@@ -88,6 +90,7 @@ async fn fetch(mut request: Request, env: Env, _context: Context) -> Result<Resp
             let (mib, rate) = (number(&url, "mb", 50), number(&url, "rate", 10));
             big::big(&database, mib, rate, number(&url, "stop", 0)).await
         }
+        "/socket" => socket::socket(&database, &url).await,
         "/typed" => Response::from_json(&typed::report(&database).await),
         _ => Response::error("no such endpoint; see the list in tests/app/src/lib.rs", 404),
     }

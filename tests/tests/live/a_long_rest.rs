@@ -77,16 +77,7 @@ fn an_idle_pool_is_let_go() {
     live(async {
         let world = Setup::new().keys("idle_timeout=2s&pool_size=3").start().await;
         let app = world.app();
-        let calls: Vec<_> = (0..3)
-            .map(|_| {
-                let app = app.clone();
-                tokio::spawn(async move { app.query("select pg_sleep(0.5)", &[]).await.unwrap() })
-            })
-            .collect();
-        for call in calls {
-            call.await.unwrap();
-        }
-        assert_eq!(world.sessions().await, 3);
+        use_sessions(&app, 3).await;
         world.until_sessions(0).await;
         world.until_streams(0).await;
         app.echo("a new session").await.unwrap();

@@ -2,6 +2,7 @@
 
 use pierhead_tests::postgres::ROLES;
 
+use crate::agent::scene::use_sessions;
 use crate::world::{Setup, live};
 
 #[test]
@@ -38,14 +39,7 @@ fn many_sessions_derive_one_scram_key() {
         let world = Setup::new().keys("pool_size=5").start().await;
         let app = world.app();
         app.echo("first").await.unwrap();
-        let hold = || {
-            let app = app.clone();
-            tokio::spawn(async move { app.query("select pg_sleep(0.5)", &[]).await })
-        };
-        let held: Vec<_> = (0..5).map(|_| hold()).collect();
-        for one in held {
-            one.await.unwrap().unwrap();
-        }
+        use_sessions(&app, 5).await;
         assert_eq!(world.sessions().await, 5);
         assert_eq!(world.status().await["scram_derivations"], 1);
     });

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use pierhead_tests::postgres::PostgresConfig;
 
+use crate::agent::scene::use_sessions_for;
 use crate::world::{Setup, World, live};
 
 #[test]
@@ -45,11 +46,7 @@ fn an_idle_session_costs_little() {
         let world = Setup::new().inspector().direct("off").keys("pool_size=60").start().await;
         // All at once, and each with a result that fills large buffers.
         let busy = async |count: usize| {
-            let sql = "select repeat('x', 200000), pg_sleep(1)";
-            let asking: Vec<_> = (0..count).map(|_| world.app().spawn(sql)).collect();
-            for asked in asking {
-                asked.await.unwrap().unwrap();
-            }
+            use_sessions_for(&world.app(), count, "repeat('x', 200000)").await;
             assert_eq!(world.sessions().await, count);
         };
         // The engine's own memory is not looked at: it grows with the answers, and stays.

@@ -8,8 +8,9 @@ use pierhead_tests::show::{Latency, Stage, StageConfig, Way, latency};
 const REQUESTS: usize = 20;
 /// A busy machine spoils a measurement now and then; not every time.
 const ATTEMPTS: usize = 3;
-/// Round trips of a warm query through the coordinator, at most.
-const POOLED_MAX: f64 = 1.15;
+/// Round trips of a warm query through the coordinator, at most: nearer to one than to two. What a
+/// busy machine adds far away and not near counts too.
+const POOLED_MAX: f64 = 1.5;
 /// Round trips of a connection of one's own, at least: TCP, start-up, SCRAM, the query.
 const DIRECT_MIN: f64 = 3.0;
 

@@ -11,10 +11,9 @@ use crate::world::{Setup, World, live};
 const REQUESTS: usize = 20;
 /// A busy machine spoils a measurement now and then; not every time.
 const ATTEMPTS: usize = 3;
-/// Round trips of a warm query, at most.
-const WARM_MAX: f64 = 1.15;
-/// Round trips of the first query after a sleep, at most: one, and what waking takes here.
-const WAKE_MAX: f64 = 1.5;
+/// Round trips of a query, at most: nearer to one than to two. What a busy machine adds far away and
+/// not near counts too.
+const ONE_MAX: f64 = 1.5;
 
 async fn asked(app: &App) -> Duration {
     let began = Instant::now();
@@ -48,12 +47,12 @@ fn a_warm_query_is_one_round_trip() {
                 far.push(asked(&app).await);
             }
             measured.push(trips(&far, &near));
-            if trips(&far, &near) <= WARM_MAX {
+            if trips(&far, &near) <= ONE_MAX {
                 break;
             }
         }
         eprintln!("round trips of a warm query through the agent: {measured:.2?}");
-        assert!(*measured.last().unwrap() <= WARM_MAX, "{measured:.2?}");
+        assert!(*measured.last().unwrap() <= ONE_MAX, "{measured:.2?}");
         assert_eq!(world.origin.stats().streams_total, 1);
     });
 }
@@ -80,12 +79,12 @@ fn the_first_query_after_a_sleep_is_one_round_trip() {
                 }
             }
             measured.push(trips(&far, &near));
-            if trips(&far, &near) <= WAKE_MAX {
+            if trips(&far, &near) <= ONE_MAX {
                 break;
             }
         }
         eprintln!("round trips of the first query after a sleep: {measured:.2?}");
-        assert!(*measured.last().unwrap() <= WAKE_MAX, "{measured:.2?}");
+        assert!(*measured.last().unwrap() <= ONE_MAX, "{measured:.2?}");
         assert_eq!(app.pid().await.unwrap(), pid);
         assert_eq!(world.origin.stats().streams_total, 1);
     });
@@ -113,11 +112,11 @@ fn opening_a_session_costs_no_trip_beyond_the_databases_own() {
                 }
             }
             measured.push(trips(&fresh[1], &fresh[0]));
-            if measured.last().is_some_and(|trips| *trips <= 1.0 + WARM_MAX) {
+            if measured.last().is_some_and(|trips| *trips <= 1.0 + ONE_MAX) {
                 break;
             }
         }
         eprintln!("round trips of start-up without a password, and one query: {measured:.2?}");
-        assert!(*measured.last().unwrap() <= 1.0 + WARM_MAX, "{measured:.2?}");
+        assert!(*measured.last().unwrap() <= 1.0 + ONE_MAX, "{measured:.2?}");
     });
 }

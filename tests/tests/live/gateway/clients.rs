@@ -40,6 +40,26 @@ fn a_client_is_told_that_it_was_refused_and_that_nothing_ran() {
 }
 
 #[test]
+fn a_driver_of_rust_connects_with_and_without_the_gateway() {
+    live(async {
+        let world = Setup::new().database("orders").start().await;
+        let ask = [("user", "scram_user"), ("sql", "select 40 + 2, current_user")];
+        for app in [world.app(), behind_the_gateway(&world, "main")] {
+            let told = app.get("/socket", &ask).await.unwrap();
+            assert_eq!(told["values"], json!(["42", "scram_user"]));
+        }
+        let refused = behind_the_gateway(&world, "orders").get("/socket", &ask).await.unwrap_err();
+        assert_eq!((refused.status, refused.sqlstate()), (502, "28000"), "{refused:?}");
+        let nobody = [("user", "nobody"), ("sql", "select 1")];
+        for app in [world.app(), behind_the_gateway(&world, "main")] {
+            let refused = app.get("/socket", &nobody).await.unwrap_err();
+            assert_eq!(refused.sqlstate(), "28000", "{refused:?}");
+        }
+        assert_eq!(world.status_of("orders").await["requests"], 0);
+    });
+}
+
+#[test]
 fn calls_go_by_the_bindings_name_whatever_they_call_themselves() {
     live(async {
         let world = Setup::new()
