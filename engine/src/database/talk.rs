@@ -459,7 +459,7 @@ impl Talk {
 
     /// What a socket's client says goes on; if nothing is on the way, from this position.
     pub(crate) fn begin_turn(&mut self, sent_from: u64) {
-        if self.is_quiet() {
+        if self.is_quiet() && self.fatal.is_none() {
             self.sent_from = sent_from;
             self.answered = false;
         }
