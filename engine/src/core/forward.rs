@@ -321,6 +321,10 @@ impl Rules<'_> {
             let may_leave = talk.is_quiet() || !between;
             return Some(if may_leave { Stop::Left } else { Stop::Busy });
         }
+        if talk.fatal.is_some() {
+            // The session is over, and its client was told.
+            return Some(Stop::Busy);
+        }
         if !between {
             return None;
         }

@@ -27,6 +27,24 @@ fn it_does_not_answer_what_a_socket_asks_next() {
 }
 
 #[test]
+fn behind_the_databases_last_words_nothing_is_sent_or_tried_again() {
+    let mut story = Story::with(|_| {});
+    let (_, stream) = story.begins();
+    let b = story.starts_with(Mode::Transaction, &[("options", "-c work_mem=8MB")]);
+    story.hears(b);
+    story.queries(b, "deallocate all");
+    story.completes(stream, "SET", 'I');
+    story.queries(b, "select 2");
+    story.sent(stream);
+    let last = message(b'E', b"SFATAL\0VFATAL\0C57P01\0Mterminating\0\0");
+    story.says(stream, &[answer("DEALLOCATE ALL", 'I'), last].concat());
+    assert_eq!(kinds(&story.sent(stream)), "");
+    story.loses(stream, u64::MAX);
+    assert_eq!(kinds(&story.hears(b)), "CZE");
+    assert!(story.closed.contains(&b));
+}
+
+#[test]
 fn it_does_not_answer_the_next_request_of_a_lease() {
     let mut story = Story::with(|_| {});
     let (_, stream) = story.begins();
