@@ -8,7 +8,7 @@ import { eq, gt, sql } from "drizzle-orm";
 import { drizzle } from "drizzle-orm/node-postgres";
 import pg from "pg";
 import { ships } from "./drizzle/schema.mjs";
-import { cancelled, chapter, refused, tell } from "./tell.mjs";
+import { cancelByPg, cancelled, chapter, refused, tell } from "./tell.mjs";
 
 const out = mkdtempSync(join(tmpdir(), "drizzle-"));
 process.on("exit", () => rmSync(out, { recursive: true }));
@@ -67,11 +67,8 @@ await refused("by a timeout", words(db.transaction(async (tx) => {
   await tx.execute("select pg_sleep(60)");
 })));
 const client = await pool.connect();
-await cancelled("by the driver", words(drizzle(client).execute("select pg_sleep(60)")), async () => {
-  const other = new pg.Client();
-  other.connection.on("error", () => {});
-  other.cancel(client, client.activeQuery);
-});
+const slow = words(drizzle(client).execute("select pg_sleep(60)"));
+await cancelled("by the driver", slow, () => cancelByPg(pg, client));
 tell("goes on", (await drizzle(client).execute("select 1 as one")).rows);
 client.release();
 

@@ -4,7 +4,7 @@ import { createHash } from "node:crypto";
 import pg from "pg";
 import Cursor from "pg-cursor";
 import QueryStream from "pg-query-stream";
-import { BIG_ROWS, cancelled, chapter, refused, tell } from "./tell.mjs";
+import { BIG_ROWS, cancelByPg, cancelled, chapter, refused, tell } from "./tell.mjs";
 
 const a = new pg.Client();
 await a.connect();
@@ -83,12 +83,7 @@ tell("after an early end", (await a.query("select 'here' as where")).rows);
 chapter("cancel");
 const b = new pg.Client();
 await b.connect();
-await cancelled("cancelled", b.query("select pg_sleep(60)"), async () => {
-  const other = new pg.Client();
-  other.connection.on("error", () => {});
-  const query = b.activeQuery;
-  other.cancel(b, query);
-});
+await cancelled("cancelled", b.query("select pg_sleep(60)"), () => cancelByPg(pg, b));
 tell("goes on", (await b.query("select 1 as one")).rows);
 
 chapter("two clients");

@@ -36,6 +36,15 @@ export async function refused(what, attempt) {
   }
 }
 
+// The cancel of `pg`, until its connection has ended: what comes later would meet the next statement.
+export async function cancelByPg(pg, client) {
+  const other = new pg.Client();
+  other.connection.on("error", () => {});
+  const ended = new Promise((resolve) => other.connection.once("end", resolve));
+  other.cancel(client, client.activeQuery);
+  await ended;
+}
+
 // Cancels until it has worked: a request that comes before its statement runs is lost.
 export async function cancelled(what, running, cancel) {
   let over = false;

@@ -126,11 +126,14 @@ const onSocket = (config: Config): Entry => entry(
     const a = await client();
     const slow = a.query("select pg_sleep(60)");
     const refused = assert.rejects(slow, { code: "57014" });
-    await untilOver(slow, () => {
-      // As the driver does it: another connection, with the key of the first.
+    await untilOver(slow, async () => {
+      // As the driver does it: another connection, with the key of the first. What comes later than its
+      // end would meet the next statement.
       const other: any = new pg.Client(config(context));
       other.connection.on("error", () => {});
+      const ended = new Promise((resolve) => other.connection.once("end", resolve));
       other.cancel(a, (a as any).activeQuery);
+      await Promise.race([ended, scheduler.wait(5000)]);
     });
     await refused;
     assert.deepEqual((await a.query("select 1 as n")).rows, [{ n: 1 }]);
