@@ -13,6 +13,8 @@ pub(super) struct Caller {
     pub(super) script: Script,
     /// The answer to expect; `None` if it must be refused.
     pub(super) expected: Option<Expected>,
+    /// It gives itself a name: who does are a class of their own.
+    pub(super) named: bool,
     /// The envelope.
     pub(super) request: Bytes,
     /// The id in it.
@@ -56,6 +58,7 @@ impl Caller {
         Self {
             script,
             expected,
+            named: false,
             request,
             request_id: [0; 16],
             remaining: 0,

@@ -67,11 +67,12 @@ impl World {
             // Ids must be random; one that is in use is refused.
             id = last.request_id;
         }
+        let named = self.rng.chance(30);
         let request = Request {
             remaining_ms: u32::try_from(remaining).unwrap_or(0),
             id: RequestId(id),
             options: Options {
-                caller: self.rng.chance(30).then(|| "sim".to_owned()),
+                caller: named.then(|| "sim".to_owned()),
                 reset: self.rng.chance(10),
                 ..Options::default()
             },
@@ -97,6 +98,7 @@ impl World {
         if client.expected.is_none() {
             client.script.inserts.clear();
         }
+        client.named = named;
         client.request_id = id;
         client.remaining = remaining;
         client.slow_reader = self.rng.chance(self.plan.slow_readers);

@@ -255,14 +255,25 @@ impl World {
         }
     }
 
-    /// Waiters are served in the order in which they came.
+    /// Waiters of a class are served in the order in which they came. (Between classes, the world of
+    /// the crowd counts.)
     fn check_order(&mut self, granted: &[u64]) {
-        let Some(last) = granted.iter().max().copied() else { return };
+        for named in [false, true] {
+            self.check_class(named, granted);
+        }
+    }
+
+    fn check_class(&mut self, named: bool, granted: &[u64]) {
+        let of_class = |client: &Caller| client.named == named;
+        let granted =
+            granted.iter().filter(|&&number| of_class(&self.clients[number as usize - 1]));
+        let Some(last) = granted.max().copied() else { return };
         let passed = self.clients[..last as usize].iter().position(|client| {
             let lost = client.written.is_some_and(|(id, _)| {
                 self.streams.get(&id).is_none_or(|s| s.life == Life::Finished)
             });
-            (client.is_waiting() || (client.is_open() && lost)) && !client.verified
+            let waits = client.is_waiting() || (client.is_open() && lost);
+            of_class(client) && waits && !client.verified
         });
         if let Some(index) = passed {
             let detail = format!("client {last} is served before client {}", index + 1);
