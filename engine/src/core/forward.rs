@@ -103,7 +103,8 @@ impl Engine {
         while let Some(made) = talk.replies.take_made(true) {
             socket.say(super::turns::made_reply(made));
         }
-        let began = !talk.is_quiet();
+        // What is sent of our own accord is no part of the client's time.
+        let began = !talk.replies.are_ours();
         session.put_talk(talk);
         if began
             && socket.query_until.is_none()

@@ -50,6 +50,28 @@ fn a_query_that_takes_too_long_is_cancelled_and_its_client_stays() {
 }
 
 #[test]
+fn settings_that_are_made_again_are_no_part_of_the_time_of_the_next_query() {
+    let mut story = Story::with(|s| s.query_timeout = Millis::secs(5));
+    let a = story.starts_with(None, &[("application_name", "drivers")]);
+    let stream = story.logs_in();
+    story.queries(a, "begin");
+    story.completes(stream, "SET", 'I');
+    story.completes(stream, "BEGIN", 'T');
+    story.queries(a, "reset application_name");
+    story.sent(stream);
+    story.completes(stream, "RESET", 'T');
+    assert!(contains(&story.sent(stream), "SET \"application_name\" TO 'drivers'"));
+    let parts = [message(b'1', b""), message(b'2', b""), complete("SET")];
+    story.says(stream, &[parts.concat(), message(b'3', b"").repeat(2), ready('T')].concat());
+    story.later(4_000);
+    story.queries(a, "select pg_sleep(60)");
+    story.later(4_000);
+    assert_eq!(story.opened.len(), 1, "it has had four of its five seconds");
+    story.later(1_000);
+    assert_eq!(story.opened.len(), 2, "a cancel is on its way");
+}
+
+#[test]
 fn a_transaction_that_takes_too_long_is_over() {
     let mut story = Story::with(|s| s.transaction_timeout = Millis::secs(5));
     let (a, stream) = story.begins();
