@@ -137,7 +137,11 @@ impl Engine {
             Some(Kind::Socket(socket)) => {
                 // It is silent from here on: what the database took is not its time.
                 socket.active_at = self.now;
+                let unarmed = socket.armed.is_none();
                 self.flush_socket(id);
+                if unarmed {
+                    self.arm_socket(id);
+                }
             }
             Some(Kind::Lease(_)) | None => {}
         }

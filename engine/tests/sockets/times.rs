@@ -72,6 +72,25 @@ fn settings_that_are_made_again_are_no_part_of_the_time_of_the_next_query() {
 }
 
 #[test]
+fn a_client_that_is_silent_behind_a_long_answer_without_a_ready_point_loses_its_transaction() {
+    let mut story = Story::with(|_| {});
+    let a = story.starts_with(Mode::Session, &[]);
+    let stream = story.logs_in();
+    story.queries(a, "begin");
+    story.completes(stream, "BEGIN", 'T');
+    story.tells(
+        a,
+        &Say::default().parse("", "select pg_sleep(40)").bind("").execute().flush().done(),
+    );
+    story.later(40_000);
+    assert!(story.closed.is_empty(), "it waits for the database");
+    story.says(stream, &[message(b'1', b""), message(b'2', b""), complete("SELECT 1")].concat());
+    story.hears(a);
+    story.later(30_000);
+    assert!(contains(&story.hears(a), "C25P03"));
+}
+
+#[test]
 fn a_transaction_that_takes_too_long_is_over() {
     let mut story = Story::with(|s| s.transaction_timeout = Millis::secs(5));
     let (a, stream) = story.begins();
