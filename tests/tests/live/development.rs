@@ -25,9 +25,9 @@ const STORIES: &str = "core/statements core/types core/batches core/errors core/
     transactions/options transactions/several_at_once transactions/streams \
     transactions/a_swallowed_error_does_not_look_like_success \
     transactions/statements_of_one_tick_keep_their_order transactions/an_abort_ends_it \
-    drizzle/values_and_relations drizzle/prepared_and_many drizzle/transactions \
-    drizzle/two_at_once kysely/values kysely/many_and_streamed kysely/transactions \
-    kysely/two_at_once pg/queries pg/transactions prisma/queries prisma/transactions";
+    drizzle-calls/types drizzle-calls/prepared drizzle-calls/transactions \
+    drizzle-calls/two_clients kysely-calls/types kysely-calls/prepared kysely-calls/transactions \
+    kysely-calls/two_clients pg/queries pg/transactions prisma-calls/types prisma-calls/transactions";
 
 /// A project's directory, and `pierhead dev` in it.
 struct Project {

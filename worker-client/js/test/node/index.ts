@@ -46,7 +46,8 @@ const itself = {
 };
 
 const MODULES: Record<string, Record<string, (context: any) => Promise<unknown>>> = {
-  core, drizzle, kysely, pg, prisma, transactions, itself,
+  core, pg, transactions, itself,
+  "drizzle-calls": { ...drizzle.byCalls }, "kysely-calls": { ...kysely.byCalls }, "prisma-calls": { ...prisma.byCalls },
 };
 
 for (const story of process.argv.slice(2)) {
