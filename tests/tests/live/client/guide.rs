@@ -73,7 +73,8 @@ fn the_guides_worker_runs_with_its_own_coordinator_and_with_a_bound_one() {
 #[test]
 fn tokio_postgres_works_over_a_socket() {
     live(async {
-        let world = Setup::new().own_postgres(PostgresConfig::default()).drivers().start().await;
+        let setup = Setup::new().keys("pool_size=1").own_postgres(PostgresConfig::default());
+        let world = setup.drivers().start().await;
         let http = world.http("tokio-postgres");
         let taken = text(&http, "/").await;
         assert!(taken.starts_with("Pier 1: "), "{taken}");

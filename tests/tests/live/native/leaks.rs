@@ -152,7 +152,7 @@ fn nothing_is_left_by_a_portal_that_is_not_read_to_its_end() {
         let sql = "select set_config('my.own', 'left', false)";
         let say = Say::new().parse("", sql).bind("", "", &[]).execute("", 1).sync();
         let told = raw.ask(&say).await;
-        assert!(told.contains("s("), "{told}");
+        assert!(told.contains(" s "), "{told}");
         raw.send(&Say::new().terminate()).await;
         raw.until_ready().await;
         assert_eq!(scene.raw().await.value(OWN).await, "nothing");
