@@ -193,7 +193,7 @@ const ROWS: &[Row] = &[
         driver: "tokio-postgres' own tests",
         pinned: Pinned::With("that of these tests"),
         mode: "session",
-        tested: "all that its authors packed, test by test; those of passwords on pools that ask for one",
+        tested: "all that its authors packed, test by test; those of passwords on pools that ask for one; through the engine's port and workerd's",
         test: "a_drivers_own_tests_end_as_they_do_directly",
         entry: None,
     },

@@ -6,7 +6,6 @@ use pierhead_engine::Settings;
 use pierhead_tests::agent::{Agent, AgentConfig};
 use pierhead_tests::http::encode;
 use pierhead_tests::native::Native;
-use pierhead_tests::postgres::PASSWORD;
 use pierhead_tests::tunnel::{Tunnel, TunnelConfig};
 use pierhead_tests::workerd::{Worker, Workerd, WorkerdConfig, built};
 
@@ -36,6 +35,10 @@ pub(crate) struct Pool<'a> {
     /// `application_name` of its sessions.
     pub(crate) application: &'a str,
     pub(crate) sessions: usize,
+    /// The role's, at the database.
+    pub(crate) password: &'a str,
+    /// Clients are asked for it too.
+    pub(crate) asks: bool,
 }
 
 impl Pool<'_> {
@@ -56,7 +59,8 @@ impl Pool<'_> {
     fn native(&self, postgres: SocketAddr, mode: Mode) -> (SocketAddr, Between) {
         let settings = Settings {
             user: self.role.into(),
-            password: Some(PASSWORD.into()),
+            password: Some(self.password.into()),
+            socket_password: self.asks.then(|| self.password.into()),
             database: self.database.into(),
             application_name: self.application.into(),
             pool_size: self.sessions,
@@ -94,7 +98,7 @@ impl Pool<'_> {
 
     /// Its name is the database's, and so is what clients call it.
     fn coordinator(&self, postgres: SocketAddr, tunnel: Option<&Tunnel>, way: Way) -> Worker {
-        let Self { role, database, application, sessions } = self;
+        let Self { role, database, application, sessions, .. } = self;
         let way = match way {
             Way::Tcp => "tunnel=direct&tls=off".to_owned(),
             Way::Agent => "tunnel=agent".to_owned(),
@@ -109,12 +113,16 @@ impl Pool<'_> {
             encode(application)
         );
         let variable = self.variable();
-        Worker::from_directory("coordinator", built("coordinator").unwrap())
+        let worker = Worker::from_directory("coordinator", built("coordinator").unwrap())
             .durable_object("Pierhead")
             .namespace("PIERHEAD", "Pierhead", "coordinator")
-            .text(&format!("{variable}_PASSWORD"), PASSWORD)
+            .text(&format!("{variable}_PASSWORD"), self.password)
             .text(&format!("{variable}_AGENT_TOKEN"), TOKEN)
-            .text(&variable, url)
+            .text(&variable, url);
+        match self.asks {
+            true => worker.text(&format!("{variable}_SOCKET_PASSWORD"), self.password),
+            false => worker,
+        }
     }
 
     fn agent(&self, workerd: &Workerd, postgres: SocketAddr) -> Agent {

@@ -1,5 +1,5 @@
 //! The test suite of a driver, tokio-postgres, as its authors packed it: against PostgreSQL itself
-//! and through the pool in session mode, with the same result.
+//! and through pools in session mode, with the same result.
 //!
 //! The suite comes with the crate that these tests are built with, so it takes nothing but the
 //! registry. It dials one port of 127.0.0.1, which is written into a copy of it.
@@ -9,15 +9,15 @@ use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use pierhead_engine::Settings;
-use pierhead_tests::native::{Native, NativeConfig};
 use pierhead_tests::net::Limits;
 use pierhead_tests::postgres::{Postgres, PostgresConfig};
 use pierhead_tests::proxy::TcpProxy;
 use serde_json::Value;
 use tokio_postgres::NoTls;
 
+use crate::pool::Pool;
 use crate::stage::live;
+use crate::target::{Mode, Target, Way};
 
 /// The port that the suite's authors have their server on.
 const THEIR_PORT: &str = "5433";
@@ -49,20 +49,22 @@ fn a_drivers_own_tests_end_as_they_do_directly() {
         let proxy = TcpProxy::start_on(address, postgres.addr(), unlimited).unwrap();
         let directly = run(&suite, &[]).await;
         drop(proxy);
-        let mut pooled = through(&postgres, "postgres", None, &suite, &[]).await;
-        for (user, tests) in OTHERS {
-            pooled.extend(through(&postgres, user, Some("password"), &suite, tests).await);
-        }
         let passed = directly.values().filter(|verdict| *verdict == "ok").count();
         eprintln!("{passed} of {} tests of the driver pass directly", directly.len());
         assert!(passed > 100, "{directly:?}");
-        assert!(directly.keys().eq(pooled.keys()));
-        let different: Vec<_> = directly
-            .iter()
-            .filter(|(name, verdict)| pooled.get(*name) != Some(*verdict))
-            .map(|(name, verdict)| format!("{name}: {verdict} directly, {} pooled", pooled[name]))
-            .collect();
-        assert!(different.is_empty(), "{different:#?}");
+        for target in [Target::Native, Target::Workerd(Way::Tcp)] {
+            let mut pooled = through(target, &postgres, "postgres", &suite, &[]).await;
+            for (user, tests) in OTHERS {
+                pooled.extend(through(target, &postgres, user, &suite, tests).await);
+            }
+            assert!(directly.keys().eq(pooled.keys()));
+            let different: Vec<_> = directly
+                .iter()
+                .filter(|(name, verdict)| pooled.get(*name) != Some(*verdict))
+                .map(|(name, verdict)| format!("{name}: {verdict} directly, {}", pooled[name]))
+                .collect();
+            assert!(different.is_empty(), "{target:?}: {different:#?}");
+        }
     });
 }
 
@@ -80,29 +82,26 @@ fn free_address() -> SocketAddr {
     (Ipv4Addr::LOCALHOST, port.expect("a free port")).into()
 }
 
-/// The suite through a pool whose user is this one.
+/// The suite through a pool whose user is this one; all but `postgres` prove who they are.
 async fn through(
+    target: Target,
     postgres: &Postgres,
     user: &str,
-    password: Option<&str>,
     suite: &Suite,
     tests: &[&str],
 ) -> BTreeMap<String, String> {
-    let settings = Settings {
-        user: user.into(),
-        password: password.map(String::from),
-        socket_password: password.map(String::from),
-        database: "postgres".into(),
-        pool_size: 20,
-        pinned_max: 20,
-        ..Settings::default()
+    let pool = Pool {
+        role: user,
+        database: "postgres",
+        application: "suite",
+        sessions: 20,
+        password: "password",
+        asks: user != "postgres",
     };
-    let config =
-        NativeConfig { session: suite.address, ..NativeConfig::new(settings, postgres.addr()) };
-    let native = Native::start_with(config).unwrap();
-    let results = run(suite, tests).await;
-    drop(native);
-    results
+    let (address, _between) = pool.of(target, Mode::Session, postgres.addr()).await;
+    let unlimited = Limits { handshakes: None, streams: None };
+    let _proxy = TcpProxy::start_on(suite.address, address, unlimited).unwrap();
+    run(suite, tests).await
 }
 
 /// A server with the users and extensions that the suite's authors use.

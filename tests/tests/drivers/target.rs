@@ -118,7 +118,14 @@ impl Place {
         let postgres = stage::postgres().await;
         let create = format!("create database {database} owner {role} template template0");
         postgres.run(&create).await.unwrap();
-        let pool = Pool { role, database: &database, application: &application, sessions };
+        let pool = Pool {
+            role,
+            database: &database,
+            application: &application,
+            sessions,
+            password: PASSWORD,
+            asks: false,
+        };
         let (address, between) = pool.of(target, mode, postgres.addr()).await;
         Self { target, address, database, application, postgres, between }
     }
