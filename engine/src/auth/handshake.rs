@@ -17,7 +17,7 @@ use std::collections::BTreeMap;
 use bytes::{Bytes, BytesMut};
 use pierhead_wire::envelope::{Blame, SqlState};
 use pierhead_wire::pg::errors::ErrorFields;
-use pierhead_wire::pg::scan::Message;
+use pierhead_wire::pg::scan::{Message, Piece};
 use pierhead_wire::pg::tag::backend as tag;
 use postgres_protocol::authentication::md5_hash;
 use postgres_protocol::message::frontend;
@@ -262,9 +262,14 @@ pub(crate) fn parameter<B: AsRef<[u8]>>(message: &Message<B>) -> Option<(&str, &
     (rest.is_empty() && fits).then_some((name, value))
 }
 
-/// Keeps a parameter that is reported. One that cannot be read is of no use to anybody.
-pub(crate) fn note_parameter(parameters: &mut BTreeMap<String, String>, message: &Message<&[u8]>) {
-    if let Some((name, value)) = parameter(message) {
+/// Keeps the parameter that a piece reports, if it reports one. One that cannot be read is of no use
+/// to anybody.
+#[inline]
+pub(crate) fn note_parameter(parameters: &mut BTreeMap<String, String>, piece: &Piece<&[u8]>) {
+    if let Piece::Message(message) = piece
+        && message.tag == tag::PARAMETER_STATUS
+        && let Some((name, value)) = parameter(message)
+    {
         remember(parameters, name, value);
     }
 }

@@ -3,7 +3,6 @@
 
 use bytes::Bytes;
 use pierhead_wire::pg::scan::Piece;
-use pierhead_wire::pg::tag::backend as tag;
 
 use crate::auth::handshake;
 use crate::core::Engine;
@@ -173,11 +172,7 @@ impl Engine {
                 passage.to = chunk.len() - rest.len();
                 continue;
             }
-            if let Piece::Message(message) = &piece
-                && message.tag == tag::PARAMETER_STATUS
-            {
-                handshake::note_parameter(parameters, message);
-            }
+            handshake::note_parameter(parameters, &piece);
             let turn = talk.turn(&piece);
             let plainly = matches!(turn, Turn::Forward | Turn::Ready { ours: false, .. });
             if !plainly || talk.owes_more() {
@@ -217,11 +212,7 @@ impl Engine {
 
     fn session_piece(&mut self, id: SessionId, chunk: &Bytes, piece: Piece) {
         let Some(session) = self.sessions.get_mut(&id) else { return };
-        if let Piece::Message(message) = piece.view()
-            && message.tag == tag::PARAMETER_STATUS
-        {
-            handshake::note_parameter(&mut session.parameters, &message);
-        }
+        handshake::note_parameter(&mut session.parameters, &piece.view());
         match session.state_mut() {
             State::Opening { handshake, .. } => match (handshake, piece) {
                 (Some(handshake), Piece::Message(message)) => {

@@ -119,9 +119,10 @@ impl Pool<'_> {
             .text(&format!("{variable}_PASSWORD"), self.password)
             .text(&format!("{variable}_AGENT_TOKEN"), TOKEN)
             .text(&variable, url);
-        match self.asks {
-            true => worker.text(&format!("{variable}_SOCKET_PASSWORD"), self.password),
-            false => worker,
+        if self.asks {
+            worker.text(&format!("{variable}_SOCKET_PASSWORD"), self.password)
+        } else {
+            worker
         }
     }
 
