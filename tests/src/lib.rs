@@ -9,6 +9,7 @@
 //! - [`workerd`]: workerd with several Workers, its logs, its heap, its crashes;
 //! - [`native`]: the engine behind TCP ports, without workerd;
 //! - [`http`]: the client that calls those Workers;
+//! - [`report`]: what the benchmark measured, kept as JSON;
 //! - [`sim`]: the seeded simulation of the engine, without any of the above.
 //!
 //! Everything listens on loopback only, on free ports, and ends with its value or, at the latest,
@@ -30,6 +31,7 @@ pub mod net;
 pub mod postgres;
 pub mod process;
 pub mod proxy;
+pub mod report;
 pub mod show;
 pub mod sim;
 pub mod tls_front;
