@@ -26,6 +26,10 @@ pub(crate) fn run(layout: &Layout, program: &str, args: &[String]) -> Result<Exi
         let tools = setup::run(layout, Scope::Run)?;
         workers::build_all(layout, &tools, Profile::Release)?;
         command.envs(tools.variables(layout, &agent::build(layout)?));
+        if program == "bench" {
+            let found = setup::ensure_pgbouncer(layout)?;
+            command.envs(found.map(|program| (setup::PGBOUNCER, program)));
+        }
         eprintln!("compiling and starting {program} (the first time takes a minute)");
     }
     // Replaces this process: signals and the exit code are the program's own.
