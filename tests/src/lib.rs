@@ -4,6 +4,7 @@
 //! - [`tunnel`]: the origin half of cloudflared's TCP over WebSocket, emulated, with faults;
 //! - [`proxy`]: a plain TCP proxy with the same knobs, for direct connections;
 //! - [`postgres`]: a throw-away PostgreSQL server;
+//! - [`pgbouncer`]: PgBouncer in front of it, to compare with;
 //! - [`tls_front`]: TLS from the first byte in front of it;
 //! - [`agent`]: the program `pierhead agent`, its log, its memory, its end;
 //! - [`workerd`]: workerd with several Workers, its logs, its heap, its crashes;
@@ -30,6 +31,7 @@ pub mod http;
 pub mod native;
 pub mod net;
 pub mod peers;
+pub mod pgbouncer;
 pub mod postgres;
 pub mod process;
 pub mod proxy;

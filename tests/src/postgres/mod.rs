@@ -17,6 +17,7 @@ use tokio::sync::Mutex;
 
 use crate::process::{Guarded, Log};
 use install::Installation;
+pub(crate) use install::ServerUser;
 
 /// The password of all four test roles; not ASCII, with characters that URLs and configuration
 /// files like to break.
@@ -241,7 +242,7 @@ fn hba(first: &[String]) -> String {
 
 /// A port below those that systems give to outgoing connections, one of which could take it
 /// before the server starts, or while it is down.
-fn free_port() -> Result<u16> {
+pub(crate) fn free_port() -> Result<u16> {
     const PORTS: std::ops::Range<u16> = 20_000..32_000;
     for _ in 0..100 {
         let port = PORTS.start + u16::from_le_bytes(random()?) % (PORTS.end - PORTS.start);
