@@ -18,9 +18,10 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use anyhow::Result;
+use pierhead_tests::report::page;
 use pierhead_tests::show::interrupted;
 
-use crate::plan::{HELP, Request};
+use crate::plan::{HELP, RENDER, Request};
 use crate::progress::Progress;
 use crate::stage::Stage;
 
@@ -28,6 +29,9 @@ use crate::stage::Stage;
 const INTERRUPTED: u8 = 130;
 
 fn main() -> ExitCode {
+    if std::env::args().skip(1).eq([RENDER]) {
+        return ended(render().map(|()| ExitCode::SUCCESS));
+    }
     let request = match Request::parse(std::env::args().skip(1), &sections::NAMES) {
         Ok(Some(request)) => request,
         Ok(None) => {
@@ -39,13 +43,22 @@ fn main() -> ExitCode {
             return ExitCode::from(2);
         }
     };
-    match start(&request) {
-        Ok(code) => code,
-        Err(error) => {
-            eprintln!("bench: {error:#}");
-            ExitCode::FAILURE
-        }
+    ended(start(&request))
+}
+
+fn ended(result: Result<ExitCode>) -> ExitCode {
+    result.unwrap_or_else(|error| {
+        eprintln!("bench: {error:#}");
+        ExitCode::FAILURE
+    })
+}
+
+/// Makes page and charts of the figures that are there; tells which of them have changed.
+fn render() -> Result<()> {
+    for path in page::rewrite(&page::docs())? {
+        println!("{}", path.display());
     }
+    Ok(())
 }
 
 fn start(request: &Request) -> Result<ExitCode> {
@@ -72,6 +85,9 @@ async fn run(request: &Request) -> Result<()> {
         }
     }
     stage.assert_clean();
+    if request.write {
+        render()?;
+    }
     progress.step("done");
     Ok(())
 }

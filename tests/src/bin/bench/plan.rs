@@ -6,6 +6,7 @@ use anyhow::{Result, bail};
 
 pub(crate) const HELP: &str = "\
 cargo xtask bench [SECTION…] [--quick | --smoke] [--write]
+cargo xtask bench --render
 
   Measures Pierhead beside what people use instead, and beside the least that any coordinator must
   do: all in one run, in turns, repeated. Sections, in this order unless some are named:
@@ -14,11 +15,13 @@ cargo xtask bench [SECTION…] [--quick | --smoke] [--write]
     throughput   queries per second and processor time, with 1 to 1,000 callers
     large        results of 1, 10 and 100 MB
 
-  A full run writes docs/benchmarks/<section>.json; any other writes to target/bench/.
+  A full run writes docs/benchmarks/<section>.json, and docs/benchmarks.md with its charts anew; any
+  other writes to target/bench/.
 
   --quick   fewer rounds: some five minutes in all
   --smoke   seconds: proves that it runs, measures nothing
-  --write   writes to docs/benchmarks/ whatever the plan
+  --write   writes to docs/ whatever the plan
+  --render  measures nothing: makes docs/benchmarks.md and its charts from docs/benchmarks/*.json
   --help    this text
 ";
 
@@ -74,6 +77,9 @@ const SMOKE: Plan = Plan {
     megabytes: &[1],
 };
 
+/// What makes pages of what is there; all by itself.
+pub(crate) const RENDER: &str = "--render";
+
 /// What was asked for.
 #[derive(Clone, Debug)]
 pub(crate) struct Request {
@@ -97,6 +103,7 @@ impl Request {
                 "--smoke" => plan = SMOKE,
                 "--write" => write = true,
                 "--help" | "-h" => return Ok(None),
+                RENDER => bail!("{RENDER} measures nothing; give it alone"),
                 name if known.contains(&name) => sections.push(name.to_owned()),
                 flag if flag.starts_with('-') => bail!("there is no flag `{flag}`"),
                 other => bail!("there is no section `{other}`; there are {}", known.join(", ")),
