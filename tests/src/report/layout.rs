@@ -247,10 +247,10 @@ pub(super) const CHAPTERS: &[Chapter] = &[
                 metrics: &["memory/session"],
                 ratios_at: None,
             },
-            Table::Beside {
-                title: "After sleep",
-                at: 0.0,
-                columns: &[("wake", "to the first answer, ms")],
+            Table::Over {
+                title: "After sleep, to the first answer, ms, by emulated round trip in ms",
+                metrics: &["wake"],
+                ratios_at: None,
             },
             Table::Over {
                 title: "Incoming tunnel messages per 1,000 queries, by callers at once",
@@ -265,10 +265,17 @@ pub(super) const CHAPTERS: &[Chapter] = &[
         axis: Axis { label: "minutes", unit: " min" },
         floor: None,
         peers: "nobody",
-        tables: &[Table::Metrics {
-            title: "Memory over the run",
-            prefixes: &["begin", "end", "growth", "rate"],
-        }],
+        tables: &[
+            Table::Metrics {
+                title: "Memory over the second half, by the line through it",
+                prefixes: &["begin", "end", "growth"],
+            },
+            Table::Beside {
+                title: "The load",
+                at: 0.0,
+                columns: &[("rate", "queries/s"), ("errors", "errors")],
+            },
+        ],
         charts: &[Chart {
             file: "soak",
             title: "Memory under load",

@@ -32,7 +32,7 @@ fn main() -> ExitCode {
     if std::env::args().skip(1).eq([RENDER]) {
         return ended(render().map(|()| ExitCode::SUCCESS));
     }
-    let request = match Request::parse(std::env::args().skip(1), &sections::NAMES) {
+    let request = match Request::parse(std::env::args().skip(1), &sections::all()) {
         Ok(Some(request)) => request,
         Ok(None) => {
             print!("{HELP}");
@@ -75,8 +75,8 @@ fn start(request: &Request) -> Result<ExitCode> {
 async fn run(request: &Request) -> Result<()> {
     let mut progress = Progress::start();
     let stage = Arc::new(Stage::set(|step| progress.step(step)).await?);
-    for name in sections::NAMES {
-        if request.wants(name) {
+    for name in sections::all() {
+        if request.wants(name, sections::NAMES.contains(&name)) {
             progress.section(name);
             let measured = sections::measure(name, &stage, &request.plan, &mut progress).await?;
             let path =

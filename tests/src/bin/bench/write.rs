@@ -27,6 +27,9 @@ pub(crate) async fn section(
     if plan != "full" {
         command += &format!(" --{plan}");
     }
+    if id == "soak" {
+        command += &format!(" --minutes {}", request.plan.soak.as_secs() / 60);
+    }
     let section = Section {
         id: id.into(),
         date: today(),
