@@ -2,10 +2,12 @@
 
 use std::time::Duration;
 
-use anyhow::{Result, bail};
+use anyhow::{Context as _, Result, bail};
+
+use crate::ways::Way;
 
 pub(crate) const HELP: &str = "\
-cargo xtask bench [SECTION…] [--quick | --smoke] [--write] [--minutes N]
+cargo xtask bench [SECTION…] [--quick | --smoke] [--write]
 cargo xtask bench --render
 
   Measures Pierhead beside what people use instead, and beside the least that any coordinator must
@@ -18,12 +20,18 @@ cargo xtask bench --render
     soak         only if named: memory over twenty minutes of load
 
   A full run writes docs/benchmarks/<section>.json, and docs/benchmarks.md with its charts anew; any
-  other writes to target/bench/.
+  other, and one with --only, writes to target/bench/.
 
+  --profile WAY
+            no figures: 200 callers by this way, and what workerd's isolates do meanwhile, as files
+            for a browser's tools in target/bench/ and as a list
+  --only WAY,WAY,…
+            only these contenders
+  --minutes N
+            how long soak takes
   --quick   fewer rounds: some five minutes in all
   --smoke   seconds: proves that it runs, measures nothing
   --write   writes to docs/ whatever the plan
-  --minutes N   how long soak takes
   --render  measures nothing: makes docs/benchmarks.md and its charts from docs/benchmarks/*.json
   --help    this text
 ";
@@ -120,6 +128,10 @@ pub(crate) struct Request {
     pub(crate) plan: Plan,
     /// Names of sections, in their order; none for all.
     pub(crate) sections: Vec<String>,
+    /// Who is measured; none for all.
+    pub(crate) only: Vec<Way>,
+    /// The way to profile, instead of measuring.
+    pub(crate) profile: Option<Way>,
     /// Whether results belong to the documents.
     pub(crate) write: bool,
 }
@@ -131,13 +143,15 @@ impl Request {
         known: &[&str],
     ) -> Result<Option<Self>> {
         let (mut plan, mut sections, mut write) = (FULL, Vec::new(), false);
-        let mut minutes = None;
+        let (mut only, mut profile, mut minutes) = (Vec::new(), None, None);
         while let Some(argument) = arguments.next() {
             match argument.as_str() {
                 "--quick" => plan = QUICK,
                 "--smoke" => plan = SMOKE,
                 "--write" => write = true,
                 "--minutes" => minutes = Some(whole(arguments.next())?),
+                "--profile" => profile = Some(way(&arguments.next().unwrap_or_default())?),
+                "--only" => only = ways(&arguments.next().unwrap_or_default())?,
                 "--help" | "-h" => return Ok(None),
                 RENDER => bail!("{RENDER} measures nothing; give it alone"),
                 name if known.contains(&name) => sections.push(name.to_owned()),
@@ -148,8 +162,8 @@ impl Request {
         if let Some(minutes) = minutes {
             plan.soak = Duration::from_secs(60 * minutes);
         }
-        let write = write || plan.name == "full";
-        Ok(Some(Self { plan, sections, write }))
+        let write = write || plan.name == "full" && only.is_empty();
+        Ok(Some(Self { plan, sections, only, profile, write }))
     }
 
     /// Whether a section is to be measured: `usual` ones are unless others are named.
@@ -166,4 +180,16 @@ fn whole(argument: Option<String>) -> Result<u64> {
         Ok(minutes @ 1..=1_440) => Ok(minutes),
         _ => bail!("--minutes takes a whole number from 1 to 1440, not `{argument}`"),
     }
+}
+
+fn ways(names: &str) -> Result<Vec<Way>> {
+    names.split(',').map(way).collect()
+}
+
+fn way(name: &str) -> Result<Way> {
+    let found = Way::ALL.into_iter().find(|way| way.id() == name);
+    found.with_context(|| {
+        let names: Vec<_> = Way::ALL.iter().map(|way| way.id()).collect();
+        format!("there is no contender `{name}`; there are {}", names.join(", "))
+    })
 }
