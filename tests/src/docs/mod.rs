@@ -3,6 +3,7 @@
 /// The file itself: the crate around it is for Workers, and large.
 #[path = "../../../coordinator/src/limits.rs"]
 mod coordinator;
+mod benchmarks;
 mod hints;
 mod limits;
 mod states;

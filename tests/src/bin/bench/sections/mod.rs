@@ -1,7 +1,9 @@
 //! What is measured, one file for each section.
 
+mod idle;
 mod large;
 mod latency;
+mod soak;
 mod throughput;
 
 use std::sync::Arc;
@@ -14,7 +16,15 @@ use crate::progress::Progress;
 use crate::stage::Stage;
 
 /// All sections, in the order of a full run.
-pub(crate) const NAMES: [&str; 3] = ["latency", "throughput", "large"];
+pub(crate) const NAMES: [&str; 4] = ["latency", "throughput", "large", "idle"];
+
+/// Those that are measured only when they are named.
+pub(crate) const NAMED: [&str; 1] = ["soak"];
+
+/// All names, in the order in which they are measured.
+pub(crate) fn all() -> Vec<&'static str> {
+    NAMES.into_iter().chain(NAMED).collect()
+}
 
 /// What a section has to say.
 #[derive(Debug, Default)]
@@ -34,6 +44,8 @@ pub(crate) async fn measure(
         "latency" => latency::measure(stage, plan, progress).await,
         "throughput" => throughput::measure(stage, plan, progress).await,
         "large" => large::measure(stage, plan, progress).await,
+        "idle" => idle::measure(plan, progress).await,
+        "soak" => soak::measure(stage, plan, progress).await,
         other => bail!("there is no section {other}"),
     }
 }
