@@ -9,7 +9,9 @@
 //! - [`agent`]: the program `pierhead agent`, its log, its memory, its end;
 //! - [`workerd`]: workerd with several Workers, its logs, its heap, its crashes;
 //! - [`native`]: the engine behind TCP ports, without workerd;
+//! - [`peers`]: an echo and a source of bytes, the floors of the benchmark;
 //! - [`http`]: the client that calls those Workers;
+//! - [`report`]: what the benchmark measured, kept as JSON;
 //! - [`sim`]: the seeded simulation of the engine, without any of the above.
 //!
 //! Everything listens on loopback only, on free ports, and ends with its value or, at the latest,
@@ -28,10 +30,12 @@ mod docs;
 pub mod http;
 pub mod native;
 pub mod net;
+pub mod peers;
 pub mod pgbouncer;
 pub mod postgres;
 pub mod process;
 pub mod proxy;
+pub mod report;
 pub mod show;
 pub mod sim;
 pub mod tls_front;

@@ -118,6 +118,16 @@ impl Postgres {
         self.addr
     }
 
+    /// The process id of the postmaster.
+    ///
+    /// # Errors
+    /// If it is not running, or just being stopped.
+    pub fn id(&self) -> Result<u32> {
+        let server = self.server.try_lock().ok();
+        let server = server.as_ref().and_then(|server| server.as_ref());
+        Ok(server.context("the server is not running")?.id())
+    }
+
     /// The CA certificate that clients must trust, in PEM; `None` without TLS.
     pub fn ca(&self) -> Option<&str> {
         self.ca.as_deref()

@@ -1,0 +1,114 @@
+//! How much is measured, and which sections.
+
+use anyhow::{Result, bail};
+use std::time::Duration;
+
+pub(crate) const HELP: &str = "\
+cargo xtask bench [SECTION…] [--quick | --smoke] [--write]
+
+  Measures Pierhead beside what people use instead, and beside the least that any coordinator must
+  do: all in one run, in turns, repeated. Sections, in this order unless some are named:
+
+    latency      the first and each further query, a batch, a transaction, at five distances
+    throughput   queries per second and processor time, with 1 to 1,000 callers
+    large        results of 1, 10 and 100 MB
+
+  A full run writes docs/benchmarks/<section>.json; any other writes to target/bench/.
+
+  --quick   fewer rounds: some five minutes in all
+  --smoke   seconds: proves that it runs, measures nothing
+  --write   writes to docs/benchmarks/ whatever the plan
+  --help    this text
+";
+
+/// How much is measured.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Plan {
+    /// `full`, `quick` or `smoke`.
+    pub(crate) name: &'static str,
+    /// Rounds of everything; each visits all contenders in turn.
+    pub(crate) rounds: usize,
+    /// Latency: samples of each contender in a round; of those that connect, fewer.
+    pub(crate) samples: usize,
+    pub(crate) samples_connecting: usize,
+    /// Latency: emulated round trips in milliseconds. The first is none.
+    pub(crate) distances: &'static [u64],
+    /// Throughput: how many callers, and for how long in a round.
+    pub(crate) callers: &'static [usize],
+    pub(crate) time: Duration,
+    /// Large results, in megabytes.
+    pub(crate) megabytes: &'static [usize],
+}
+
+const FULL: Plan = Plan {
+    name: "full",
+    rounds: 5,
+    samples: 8,
+    samples_connecting: 3,
+    distances: &[0, 2, 20, 40, 80],
+    callers: &[1, 10, 50, 200, 1_000],
+    time: Duration::from_millis(1_500),
+    megabytes: &[1, 10, 100],
+};
+
+const QUICK: Plan = Plan {
+    name: "quick",
+    rounds: 2,
+    samples: 6,
+    samples_connecting: 2,
+    distances: &[0, 40],
+    callers: &[1, 200, 1_000],
+    time: Duration::from_millis(1_000),
+    megabytes: &[1, 10],
+};
+
+const SMOKE: Plan = Plan {
+    name: "smoke",
+    rounds: 1,
+    samples: 1,
+    samples_connecting: 1,
+    distances: &[0, 2],
+    callers: &[2],
+    time: Duration::from_millis(100),
+    megabytes: &[1],
+};
+
+/// What was asked for.
+#[derive(Clone, Debug)]
+pub(crate) struct Request {
+    pub(crate) plan: Plan,
+    /// Names of sections, in their order; none for all.
+    pub(crate) sections: Vec<String>,
+    /// Whether results belong to the documents.
+    pub(crate) write: bool,
+    /// The arguments as they were.
+    pub(crate) arguments: String,
+}
+
+impl Request {
+    /// `None`: help was asked for.
+    pub(crate) fn parse(
+        arguments: impl Iterator<Item = String>,
+        known: &[&str],
+    ) -> Result<Option<Self>> {
+        let arguments: Vec<String> = arguments.collect();
+        let (mut plan, mut sections, mut write) = (FULL, Vec::new(), false);
+        for argument in &arguments {
+            match argument.as_str() {
+                "--quick" => plan = QUICK,
+                "--smoke" => plan = SMOKE,
+                "--write" => write = true,
+                "--help" | "-h" => return Ok(None),
+                name if known.contains(&name) => sections.push(name.to_owned()),
+                flag if flag.starts_with('-') => bail!("there is no flag `{flag}`"),
+                other => bail!("there is no section `{other}`; there are {}", known.join(", ")),
+            }
+        }
+        let write = write || plan.name == "full";
+        Ok(Some(Self { plan, sections, write, arguments: arguments.join(" ") }))
+    }
+
+    pub(crate) fn wants(&self, section: &str) -> bool {
+        self.sections.is_empty() || self.sections.iter().any(|name| name == section)
+    }
+}
