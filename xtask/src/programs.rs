@@ -20,12 +20,13 @@ pub(crate) fn run(layout: &Layout, program: &str, args: &[String]) -> Result<Exi
     }
     let mut command = Command::new("cargo");
     command.current_dir(&layout.root);
-    command.args(["run", "--quiet", "--package", "pierhead-tests", "--bin", program, "--"]);
-    command.args(args);
+    let profile = if program == "bench" { agent::MEASURED } else { "dev" };
+    command.args(["run", "--quiet", "--profile", profile, "--package", "pierhead-tests"]);
+    command.args(["--bin", program, "--"]).args(args);
     if !args.iter().any(|arg| arg == "--help" || arg == "-h") {
         let tools = setup::run(layout, Scope::Run)?;
         workers::build_all(layout, &tools, Profile::Release)?;
-        command.envs(tools.variables(layout, &agent::build(layout)?));
+        command.envs(tools.variables(layout, &agent::build_as(layout, profile)?));
         if program == "bench" {
             let found = setup::ensure_pgbouncer(layout)?;
             command.envs(found.map(|program| (setup::PGBOUNCER, program)));

@@ -12,7 +12,9 @@ impl Figures {
     /// Adds one round's value.
     pub(crate) fn push(&mut self, metric: &str, contender: &str, at: f64, unit: &str, value: f64) {
         let same = |figure: &&mut Figure| {
-            figure.metric == metric && figure.contender == contender && (figure.at - at).abs() < 1e-9
+            figure.metric == metric
+                && figure.contender == contender
+                && (figure.at - at).abs() < 1e-9
         };
         match self.0.iter_mut().find(same) {
             Some(figure) => figure.rounds.push(value),

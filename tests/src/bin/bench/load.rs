@@ -46,7 +46,12 @@ pub(crate) async fn closed_loop(
     Ok(load)
 }
 
-async fn call(stage: Arc<Stage>, way: Way, caller: usize, until: Instant) -> (Vec<Duration>, usize) {
+async fn call(
+    stage: Arc<Stage>,
+    way: Way,
+    caller: usize,
+    until: Instant,
+) -> (Vec<Duration>, usize) {
     let (mut answered, mut errors) = (Vec::new(), 0);
     loop {
         let asked = Instant::now();

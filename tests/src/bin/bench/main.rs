@@ -66,7 +66,8 @@ async fn run(request: &Request) -> Result<()> {
         if request.wants(name) {
             progress.section(name);
             let measured = sections::measure(name, &stage, &request.plan, &mut progress).await?;
-            let path = write::section(name, request, &stage, progress.in_section(), measured).await?;
+            let path =
+                write::section(name, request, &stage, progress.in_section(), measured).await?;
             println!("{}", path.display());
         }
     }

@@ -1,7 +1,8 @@
 //! How much is measured, and which sections.
 
-use anyhow::{Result, bail};
 use std::time::Duration;
+
+use anyhow::{Result, bail};
 
 pub(crate) const HELP: &str = "\
 cargo xtask bench [SECTION…] [--quick | --smoke] [--write]
@@ -81,8 +82,6 @@ pub(crate) struct Request {
     pub(crate) sections: Vec<String>,
     /// Whether results belong to the documents.
     pub(crate) write: bool,
-    /// The arguments as they were.
-    pub(crate) arguments: String,
 }
 
 impl Request {
@@ -91,9 +90,8 @@ impl Request {
         arguments: impl Iterator<Item = String>,
         known: &[&str],
     ) -> Result<Option<Self>> {
-        let arguments: Vec<String> = arguments.collect();
         let (mut plan, mut sections, mut write) = (FULL, Vec::new(), false);
-        for argument in &arguments {
+        for argument in arguments {
             match argument.as_str() {
                 "--quick" => plan = QUICK,
                 "--smoke" => plan = SMOKE,
@@ -105,7 +103,7 @@ impl Request {
             }
         }
         let write = write || plan.name == "full";
-        Ok(Some(Self { plan, sections, write, arguments: arguments.join(" ") }))
+        Ok(Some(Self { plan, sections, write }))
     }
 
     pub(crate) fn wants(&self, section: &str) -> bool {

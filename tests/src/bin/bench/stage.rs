@@ -73,7 +73,7 @@ impl Stage {
             None => None,
         };
         progress("starting tunnels, proxies and peers");
-        let mut paths = Paths::open(&postgres, pgbouncer.as_ref())?;
+        let paths = Paths::open(&postgres, pgbouncer.as_ref())?;
         progress("starting workerd with the coordinator and four Workers");
         let workerd = Workerd::start(workers(&paths)?).await?;
         paths.link.set_targets([workerd.addr("coordinator")?]);

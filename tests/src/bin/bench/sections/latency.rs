@@ -12,7 +12,7 @@ use crate::figures::percentile_ms;
 use crate::plan::Plan;
 use crate::progress::Progress;
 use crate::stage::Stage;
-use crate::ways::{Way, Work};
+use crate::ways::Work;
 
 /// Statements behind each other, of which all but the first are "further" ones.
 const QUERIES: usize = 6;
