@@ -13,6 +13,8 @@ cargo xtask bench [SECTION…] [--quick | --smoke] [--write]
     latency      the first and each further query, a batch, a transaction, at five distances
     throughput   queries per second and processor time, with 1 to 1,000 callers
     large        results of 1, 10 and 100 MB
+    storms       1,000 invocations at once, on a coordinator in three states and without one
+    weight       bytes of a deployment, starts of isolates, an agent's memory, instructions
 
   A full run writes docs/benchmarks/<section>.json; any other writes to target/bench/.
 
@@ -39,6 +41,10 @@ pub(crate) struct Plan {
     pub(crate) time: Duration,
     /// Large results, in megabytes.
     pub(crate) megabytes: &'static [usize],
+    /// Storms: invocations at once.
+    pub(crate) storm: usize,
+    /// Weight: queries that an agent carries before its memory is looked at.
+    pub(crate) queries: usize,
 }
 
 const FULL: Plan = Plan {
@@ -50,6 +56,8 @@ const FULL: Plan = Plan {
     callers: &[1, 10, 50, 200, 1_000],
     time: Duration::from_millis(1_500),
     megabytes: &[1, 10, 100],
+    storm: 1_000,
+    queries: 10_000,
 };
 
 const QUICK: Plan = Plan {
@@ -61,6 +69,8 @@ const QUICK: Plan = Plan {
     callers: &[1, 200, 1_000],
     time: Duration::from_millis(1_000),
     megabytes: &[1, 10],
+    storm: 1_000,
+    queries: 10_000,
 };
 
 const SMOKE: Plan = Plan {
@@ -72,6 +82,8 @@ const SMOKE: Plan = Plan {
     callers: &[2],
     time: Duration::from_millis(100),
     megabytes: &[1],
+    storm: 20,
+    queries: 100,
 };
 
 /// What was asked for.

@@ -2,7 +2,9 @@
 
 mod large;
 mod latency;
+mod storms;
 mod throughput;
+mod weight;
 
 use std::sync::Arc;
 
@@ -14,7 +16,7 @@ use crate::progress::Progress;
 use crate::stage::Stage;
 
 /// All sections, in the order of a full run.
-pub(crate) const NAMES: [&str; 3] = ["latency", "throughput", "large"];
+pub(crate) const NAMES: [&str; 5] = ["latency", "throughput", "large", "storms", "weight"];
 
 /// What a section has to say.
 #[derive(Debug, Default)]
@@ -34,6 +36,8 @@ pub(crate) async fn measure(
         "latency" => latency::measure(stage, plan, progress).await,
         "throughput" => throughput::measure(stage, plan, progress).await,
         "large" => large::measure(stage, plan, progress).await,
+        "storms" => storms::measure(stage, plan, progress).await,
+        "weight" => weight::measure(stage, plan, progress).await,
         other => bail!("there is no section {other}"),
     }
 }
