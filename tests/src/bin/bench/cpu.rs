@@ -4,19 +4,66 @@ use std::fs;
 
 use anyhow::{Context as _, Result};
 
+use crate::stage::Stage;
+
 /// Of the counters in `/proc`, in a second; the same on every Linux that people run.
 const TICKS: f64 = 100.0;
 
 /// The threads of this program that carry bytes for others, by their names.
 const TUNNEL_THREADS: [&str; 3] = ["tunnel", "proxy", "delay"];
 
+/// Seconds of processor time so far.
+#[derive(Debug, Default)]
+pub(crate) struct Times {
+    workerd: f64,
+    database: f64,
+    tunnel: f64,
+    agent: f64,
+    pgbouncer: f64,
+}
+
+impl Times {
+    pub(crate) fn now(stage: &Stage) -> Result<Self> {
+        Ok(Self {
+            workerd: process(stage.workerd().id())?,
+            database: family(stage.postgres().id()?)?,
+            tunnel: tunnels()?,
+            agent: process(stage.agent().id())?,
+            pgbouncer: match stage.pgbouncer() {
+                Some(pgbouncer) => process(pgbouncer.id())?,
+                None => 0.0,
+            },
+        })
+    }
+
+    pub(crate) fn since(&self, before: &Self) -> Self {
+        Self {
+            workerd: self.workerd - before.workerd,
+            database: self.database - before.database,
+            tunnel: self.tunnel - before.tunnel,
+            agent: self.agent - before.agent,
+            pgbouncer: self.pgbouncer - before.pgbouncer,
+        }
+    }
+
+    /// The agent is a part of its tunnel.
+    pub(crate) fn parts(&self) -> [(&'static str, f64); 4] {
+        [
+            ("workerd", self.workerd),
+            ("database", self.database),
+            ("tunnel", self.tunnel + self.agent),
+            ("pgbouncer", self.pgbouncer),
+        ]
+    }
+}
+
 /// Seconds of processor time that one process has had.
-pub(crate) fn process(id: u32) -> Result<f64> {
+fn process(id: u32) -> Result<f64> {
     Ok(Stat::read(&format!("/proc/{id}/stat"))?.own())
 }
 
 /// The same of a process and all its children, those that have ended too.
-pub(crate) fn family(id: u32) -> Result<f64> {
+fn family(id: u32) -> Result<f64> {
     let parent = Stat::read(&format!("/proc/{id}/stat"))?;
     let mut sum = parent.own() + parent.waited_for();
     for entry in fs::read_dir("/proc")? {
@@ -32,7 +79,7 @@ pub(crate) fn family(id: u32) -> Result<f64> {
 }
 
 /// The same of this program's threads that are tunnels and proxies.
-pub(crate) fn tunnels() -> Result<f64> {
+fn tunnels() -> Result<f64> {
     let mut sum = 0.0;
     for entry in fs::read_dir("/proc/self/task")? {
         let directory = entry?.path();

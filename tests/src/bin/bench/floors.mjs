@@ -59,10 +59,12 @@ export class Pour extends DurableObject {
       type: "bytes",
       start(controller) {
         socket.addEventListener("message", ({ data }) => {
-          controller.enqueue(new Uint8Array(data));
           left -= data.byteLength;
+          controller.enqueue(new Uint8Array(data));
           if (left > 0) return;
           controller.close();
+          // A reader that waits with a buffer of its own hears of the end by an empty answer.
+          controller.byobRequest?.respond(0);
           socket.close();
         });
       },

@@ -4,7 +4,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
+use tokio::sync::Barrier;
 
+use crate::cpu::Times;
 use crate::stage::Stage;
 use crate::ways::{Way, Work};
 
@@ -17,6 +19,8 @@ pub(crate) struct Load {
     pub(crate) errors: usize,
     /// From the first question to the last answer.
     pub(crate) took: Duration,
+    /// Processor time that everybody has had meanwhile.
+    pub(crate) spent: Times,
 }
 
 impl Load {
@@ -25,17 +29,20 @@ impl Load {
     }
 }
 
-/// Lets `callers` ask for this long, each at least once.
+/// Lets `callers` ask for this long, each at least once. What they asked before, once each, is not
+/// counted: it opens connections, and comes all at once.
 pub(crate) async fn closed_loop(
     stage: &Arc<Stage>,
     way: Way,
     callers: usize,
     time: Duration,
 ) -> Result<Load> {
-    let began = Instant::now();
+    let warm = Arc::new(Barrier::new(callers + 1));
     let callers: Vec<_> = (0..callers)
-        .map(|caller| tokio::spawn(call(stage.clone(), way, caller, began + time)))
+        .map(|caller| tokio::spawn(call(stage.clone(), way, caller, warm.clone(), time)))
         .collect();
+    warm.wait().await;
+    let (began, before) = (Instant::now(), Times::now(stage)?);
     let mut load = Load::default();
     for caller in callers {
         let (answered, errors) = caller.await?;
@@ -43,6 +50,7 @@ pub(crate) async fn closed_loop(
         load.errors += errors;
     }
     load.took = began.elapsed();
+    load.spent = Times::now(stage)?.since(&before);
     Ok(load)
 }
 
@@ -50,18 +58,16 @@ async fn call(
     stage: Arc<Stage>,
     way: Way,
     caller: usize,
-    until: Instant,
+    warm: Arc<Barrier>,
+    time: Duration,
 ) -> (Vec<Duration>, usize) {
+    is_answered(&stage, way, caller).await;
+    warm.wait().await;
+    let until = Instant::now() + time;
     let (mut answered, mut errors) = (Vec::new(), 0);
     loop {
         let asked = Instant::now();
-        let well = if way == Way::Native {
-            stage.native().work(Work::Queries(1)).await.is_ok()
-        } else {
-            let answer = stage.try_ask(way, Work::Queries(1), caller).await;
-            answer.is_ok_and(|answer| answer.status == 200)
-        };
-        if well {
+        if is_answered(&stage, way, caller).await {
             answered.push(asked.elapsed());
         } else {
             errors += 1;
@@ -70,4 +76,12 @@ async fn call(
             return (answered, errors);
         }
     }
+}
+
+async fn is_answered(stage: &Stage, way: Way, caller: usize) -> bool {
+    if way == Way::Native {
+        return stage.native().work(Work::Queries(1)).await.is_ok();
+    }
+    let answer = stage.try_ask(way, Work::Queries(1), caller).await;
+    answer.is_ok_and(|answer| answer.status == 200)
 }

@@ -8,6 +8,7 @@ mod figures;
 mod load;
 mod native;
 mod plan;
+mod profile;
 mod progress;
 mod sections;
 mod stage;
@@ -61,7 +62,10 @@ fn start(request: &Request) -> Result<ExitCode> {
 
 async fn run(request: &Request) -> Result<()> {
     let mut progress = Progress::start();
-    let stage = Arc::new(Stage::set(|step| progress.step(step)).await?);
+    let stage = Arc::new(Stage::set(&request.only, |step| progress.step(step)).await?);
+    if let Some(way) = request.profile {
+        return profile::run(&stage, way, &mut progress).await;
+    }
     for name in sections::NAMES {
         if request.wants(name) {
             progress.section(name);

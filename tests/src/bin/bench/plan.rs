@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use anyhow::{Result, bail};
+use anyhow::{Context as _, Result, bail};
+
+use crate::ways::Way;
 
 pub(crate) const HELP: &str = "\
 cargo xtask bench [SECTION…] [--quick | --smoke] [--write]
@@ -16,8 +18,13 @@ cargo xtask bench [SECTION…] [--quick | --smoke] [--write]
     storms       1,000 invocations at once, on a coordinator in three states and without one
     weight       bytes of a deployment, starts of isolates, an agent's memory, instructions
 
-  A full run writes docs/benchmarks/<section>.json; any other writes to target/bench/.
+  A full run writes docs/benchmarks/<section>.json; any other, and one with --only, writes to target/bench/.
 
+  --profile WAY
+            no figures: 200 callers by this way, and what workerd's isolates do meanwhile, as files
+            for a browser's tools in target/bench/ and as a list
+  --only WAY,WAY,…
+            only these contenders
   --quick   fewer rounds: some five minutes in all
   --smoke   seconds: proves that it runs, measures nothing
   --write   writes to docs/benchmarks/ whatever the plan
@@ -92,6 +99,10 @@ pub(crate) struct Request {
     pub(crate) plan: Plan,
     /// Names of sections, in their order; none for all.
     pub(crate) sections: Vec<String>,
+    /// Who is measured; none for all.
+    pub(crate) only: Vec<Way>,
+    /// The way to profile, instead of measuring.
+    pub(crate) profile: Option<Way>,
     /// Whether results belong to the documents.
     pub(crate) write: bool,
 }
@@ -103,22 +114,38 @@ impl Request {
         known: &[&str],
     ) -> Result<Option<Self>> {
         let (mut plan, mut sections, mut write) = (FULL, Vec::new(), false);
-        for argument in arguments {
+        let (mut only, mut profile) = (Vec::new(), None);
+        let mut arguments = arguments;
+        while let Some(argument) = arguments.next() {
             match argument.as_str() {
                 "--quick" => plan = QUICK,
                 "--smoke" => plan = SMOKE,
                 "--write" => write = true,
+                "--profile" => profile = Some(way(&arguments.next().unwrap_or_default())?),
+                "--only" => only = ways(&arguments.next().unwrap_or_default())?,
                 "--help" | "-h" => return Ok(None),
                 name if known.contains(&name) => sections.push(name.to_owned()),
                 flag if flag.starts_with('-') => bail!("there is no flag `{flag}`"),
                 other => bail!("there is no section `{other}`; there are {}", known.join(", ")),
             }
         }
-        let write = write || plan.name == "full";
-        Ok(Some(Self { plan, sections, write }))
+        let write = write || plan.name == "full" && only.is_empty();
+        Ok(Some(Self { plan, sections, only, profile, write }))
     }
 
     pub(crate) fn wants(&self, section: &str) -> bool {
         self.sections.is_empty() || self.sections.iter().any(|name| name == section)
     }
+}
+
+fn ways(names: &str) -> Result<Vec<Way>> {
+    names.split(',').map(way).collect()
+}
+
+fn way(name: &str) -> Result<Way> {
+    let found = Way::ALL.into_iter().find(|way| way.id() == name);
+    found.with_context(|| {
+        let names: Vec<_> = Way::ALL.iter().map(|way| way.id()).collect();
+        format!("there is no contender `{name}`; there are {}", names.join(", "))
+    })
 }

@@ -34,6 +34,7 @@ const USER: &str = "scram_user";
 /// Every way crosses one emulated distance, from workerd to whatever stands beside the database.
 #[derive(Debug)]
 pub(crate) struct Stage {
+    ways: Vec<Way>,
     // In this order, so that whoever calls goes before whoever is called.
     agent: Agent,
     workerd: Workerd,
@@ -64,7 +65,7 @@ struct Paths {
 
 impl Stage {
     /// Starts everything; `progress` is told what comes next.
-    pub(crate) async fn set(mut progress: impl FnMut(&str)) -> Result<Self> {
+    pub(crate) async fn set(only: &[Way], mut progress: impl FnMut(&str)) -> Result<Self> {
         progress("starting PostgreSQL with the sample data");
         let config = PostgresConfig { max_connections: MAX_CONNECTIONS, ..Default::default() };
         let postgres = Postgres::start(config).await?;
@@ -88,7 +89,12 @@ impl Stage {
         agent.log().wait_for("link up", PATIENCE).await?;
         let (bench, app) = (workerd.http("bench")?, workerd.http("app")?);
         let native = Native::connect(paths.by_itself.addr(), paths.echo_tcp.addr()).await?;
-        let stage = Self { agent, workerd, paths, pgbouncer, postgres, bench, app, native };
+        let ways = Way::ALL.into_iter().filter(|way| {
+            let there = *way != Way::PgBouncerPg || pgbouncer.is_some();
+            there && (only.is_empty() || only.contains(way))
+        });
+        let ways = ways.collect();
+        let stage = Self { ways, agent, workerd, paths, pgbouncer, postgres, bench, app, native };
         progress("warming all of them");
         for way in stage.ways() {
             stage.ask(way, Work::Queries(1)).await?;
@@ -96,10 +102,9 @@ impl Stage {
         Ok(stage)
     }
 
-    /// Who can be measured here: PgBouncer may be missing.
+    /// Who is measured: PgBouncer may be missing.
     pub(crate) fn ways(&self) -> Vec<Way> {
-        let there = |way: &Way| *way != Way::PgBouncerPg || self.pgbouncer.is_some();
-        Way::ALL.into_iter().filter(there).collect()
+        self.ways.clone()
     }
 
     pub(crate) fn postgres(&self) -> &Postgres {

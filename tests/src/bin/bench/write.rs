@@ -27,6 +27,10 @@ pub(crate) async fn section(
     if plan != "full" {
         command += &format!(" --{plan}");
     }
+    if !request.only.is_empty() {
+        let only: Vec<_> = request.only.iter().map(|way| way.id()).collect();
+        command += &format!(" --only {}", only.join(","));
+    }
     let section = Section {
         id: id.into(),
         date: today(),

@@ -6,13 +6,16 @@ use std::sync::Arc;
 use anyhow::Result;
 
 use super::Measured;
-use crate::cpu;
 use crate::figures::percentile_ms;
 use crate::load::{Load, closed_loop};
 use crate::plan::Plan;
 use crate::progress::Progress;
 use crate::stage::Stage;
 use crate::ways::Way;
+
+/// So many callers need longer, for each is to be answered several times.
+const MANY: usize = 500;
+const LONGER: u32 = 3;
 
 pub(super) async fn measure(
     stage: &Arc<Stage>,
@@ -27,17 +30,16 @@ pub(super) async fn measure(
             for (at, &way) in ways.iter().enumerate() {
                 let step = (round * plan.callers.len() + index) * ways.len() + at;
                 progress.at(step, steps, &format!("{callers} callers, {}", way.id()));
-                let before = Times::now(stage)?;
-                let load = closed_loop(stage, way, callers, plan.time).await?;
-                let spent = Times::now(stage)?.since(&before);
-                tell(way, callers, load, &spent, &mut measured);
+                let laps = if callers >= MANY { LONGER } else { 1 };
+                let load = closed_loop(stage, way, callers, plan.time * laps).await?;
+                tell(way, callers, load, &mut measured);
             }
         }
     }
     Ok(measured)
 }
 
-fn tell(way: Way, callers: usize, mut load: Load, spent: &Times, measured: &mut Measured) {
+fn tell(way: Way, callers: usize, mut load: Load, measured: &mut Measured) {
     let (who, at) = (way.id(), callers as f64);
     let figures = &mut measured.figures;
     figures.push("rate", who, at, "queries/s", load.per_second());
@@ -48,52 +50,8 @@ fn tell(way: Way, callers: usize, mut load: Load, spent: &Times, measured: &mut 
     figures.push("spread", who, at, "p99/p50", p99 / p50.max(1e-9));
     figures.push("errors", who, at, "answers", load.errors as f64);
     let thousands = (load.answered.len() + load.errors) as f64 / 1e3;
-    for (process, seconds) in spent.parts() {
+    for (process, seconds) in load.spent.parts() {
         let metric = format!("cpu/{process}");
         figures.push(&metric, who, at, "s per 1,000 queries", seconds / thousands);
-    }
-}
-
-/// Seconds of processor time so far.
-struct Times {
-    workerd: f64,
-    database: f64,
-    tunnel: f64,
-    agent: f64,
-    pgbouncer: f64,
-}
-
-impl Times {
-    fn now(stage: &Stage) -> Result<Self> {
-        Ok(Self {
-            workerd: cpu::process(stage.workerd().id())?,
-            database: cpu::family(stage.postgres().id()?)?,
-            tunnel: cpu::tunnels()?,
-            agent: cpu::process(stage.agent().id())?,
-            pgbouncer: match stage.pgbouncer() {
-                Some(pgbouncer) => cpu::process(pgbouncer.id())?,
-                None => 0.0,
-            },
-        })
-    }
-
-    fn since(&self, before: &Self) -> Self {
-        Self {
-            workerd: self.workerd - before.workerd,
-            database: self.database - before.database,
-            tunnel: self.tunnel - before.tunnel,
-            agent: self.agent - before.agent,
-            pgbouncer: self.pgbouncer - before.pgbouncer,
-        }
-    }
-
-    /// The agent is a part of its tunnel.
-    fn parts(&self) -> [(&'static str, f64); 4] {
-        [
-            ("workerd", self.workerd),
-            ("database", self.database),
-            ("tunnel", self.tunnel + self.agent),
-            ("pgbouncer", self.pgbouncer),
-        ]
     }
 }
