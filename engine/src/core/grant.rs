@@ -15,7 +15,7 @@ impl Engine {
     /// Gives idle sessions to waiters, in the order of [`crate::pool::queue`], and opens more for
     /// the rest.
     pub(super) fn serve(&mut self) {
-        while self.waiters.peek().is_some() {
+        while !self.idle.is_empty() && self.waiters.peek().is_some() {
             let Some(session) = self.take_idle() else { break };
             let Some((_, client)) = self.waiters.pop() else {
                 self.idle.push(session);

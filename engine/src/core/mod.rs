@@ -81,7 +81,7 @@ pub struct Engine {
     streams: Table<StreamId, Carrier>,
     clients: Table<ClientId, Client>,
     /// Running and waiting requests by the id their callers gave them.
-    requests: BTreeMap<[u8; 16], ClientId>,
+    requests: BTreeMap<u128, ClientId>,
     /// At most `max_waiters` more than the cap has room for.
     waiters: Queue,
     classes: Classes,
@@ -122,6 +122,8 @@ pub struct Engine {
     links: Links,
     /// Of this configuration: a session of another is not taken over.
     fingerprint: Fingerprint,
+    /// Sessions whose link was lost; some of them may be back, or gone.
+    away: Vec<SessionId>,
     /// Since when no agent has been there.
     alone_since: Instant,
     /// Bytes of what sockets have prepared and set.
@@ -170,6 +172,7 @@ impl Engine {
             budget: Budget::new(settings.pool_size),
             links: Links::new(&settings, object_life),
             fingerprint: Fingerprint::of(&settings),
+            away: Vec::new(),
             alone_since: now,
             settings,
             now,

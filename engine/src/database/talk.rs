@@ -165,15 +165,15 @@ impl Talk {
 
     /// True if nothing is on the way, in either direction.
     pub(crate) fn is_quiet(&self) -> bool {
-        self.replies.is_empty() && self.is_between_segments()
+        self.is_between_segments() && self.replies.is_empty()
     }
 
     /// True if what is sent next begins a transaction, with nothing ahead of it but what readies the
     /// session for it.
     pub(crate) fn begins_turn(&self) -> bool {
-        self.transaction == Transaction::None
+        self.is_between_segments()
+            && self.transaction == Transaction::None
             && self.replies.are_ours()
-            && self.is_between_segments()
     }
 
     fn is_between_segments(&self) -> bool {

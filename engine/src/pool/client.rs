@@ -58,7 +58,7 @@ pub(crate) enum Kind {
 /// One request and its answer.
 #[derive(Debug)]
 pub(crate) struct Exchange {
-    pub(crate) request_id: [u8; 16],
+    pub(crate) request_id: u128,
     pub(crate) plan: Plan,
     /// What it prepares; gone with it.
     pub(crate) speaker: Speaker,
