@@ -193,21 +193,25 @@ fn write_plan(
     };
     let plan_cache = exchange.plan_cache;
     let none = Followed::default();
+    if talk.begins_turn() {
+        session.statements.mark();
+        talk.kept.begin_with(&exchange.plan.bytes);
+    }
+    let mut translator = Translator {
+        library,
+        speaker: &mut exchange.speaker,
+        on_session: &mut session.statements,
+        talk,
+        out,
+        chunk: &exchange.plan.bytes,
+        refuse: &refuse,
+        plan_cache,
+        now,
+        start: &none,
+    };
     for piece in exchange.plan.pieces() {
-        let mut translator = Translator {
-            library,
-            speaker: &mut exchange.speaker,
-            on_session: &mut session.statements,
-            talk,
-            out,
-            chunk: &exchange.plan.bytes,
-            refuse: &refuse,
-            plan_cache,
-            now,
-            start: &none,
-        };
         // The plan was checked when it came.
-        let _: Result<(), Malformed> = translator.piece(&piece);
+        let _: Result<(), Malformed> = translator.send(&piece);
     }
     shown.get()
 }

@@ -168,7 +168,7 @@ impl Engine {
         let mut passage = Passage { from: *read, to: *read, bytes: 0 };
         let stop = loop {
             let Some(piece) = scanner.next_whole(&mut rest) else { break None };
-            if talk.passes(piece.tag()) {
+            if talk.passes(&piece) {
                 passage.to = chunk.len() - rest.len();
                 continue;
             }
