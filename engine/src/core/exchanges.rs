@@ -23,7 +23,6 @@ impl Engine {
         match self.admit(id, request, lease) {
             Ok(exchange) => {
                 let (exchange, caller) = exchange;
-                self.timers.set(Target::Client(id), Reason::RequestDeadline, exchange.deadline);
                 self.requests.insert(exchange.request_id, id);
                 self.request_bytes += exchange.plan.bytes.len();
                 self.enter_exchange(id, exchange, caller);
@@ -47,6 +46,8 @@ impl Engine {
             class,
             caller,
             arrived: self.now,
+            waits_until: self.now,
+            armed: None,
             granted: None,
             kind: Kind::Exchange(Box::new(exchange)),
         };
@@ -61,6 +62,7 @@ impl Engine {
     pub(super) fn queue(&mut self, id: ClientId) {
         let Some(client) = self.clients.get_mut(&id) else { return };
         client.enter(Place::Waiting, Move::Asked);
+        client.waits_until = self.now + self.settings.wait_timeout;
         self.waiters.push(client.class, id);
         // Most are granted a session at once: only who is not needs a deadline.
         self.newly_queued.push(id);
@@ -102,6 +104,7 @@ impl Engine {
             plan_cache: !request.options.fresh_plans,
             lease,
             deadline: self.now + time,
+            probe_at: self.now,
             alive_at: self.now,
             retries: 0,
             answer: Answer::default(),
@@ -187,6 +190,9 @@ impl Engine {
         let Some(client) = self.clients.get_mut(&id) else { return };
         let place = client.enter(Place::Reading, Move::Ended);
         let class = client.class;
+        if client.armed.take().is_some() {
+            self.timers.clear(Target::Client(id), Reason::ClientDue);
+        }
         let Some(exchange) = client.exchange_mut() else { return };
         exchange.speaker.clear(&mut self.library.interned);
         let request = std::mem::take(&mut exchange.plan.bytes);
@@ -203,7 +209,6 @@ impl Engine {
         {
             self.lease_answered(lease, id);
         }
-        self.timers.clear_all(Target::Client(id));
     }
 
     /// Passes on what has come for a client: nothing yet, while its answer is small.

@@ -24,10 +24,8 @@ impl Engine {
             self.grant(session, client);
         }
         while let Some(id) = self.newly_queued.pop() {
-            let waits = self.clients.get(&id).is_some_and(|c| c.place == Place::Waiting);
-            if waits {
-                let wait_until = self.now + self.settings.wait_timeout;
-                self.timers.set(Target::Client(id), Reason::WaiterDeadline, wait_until);
+            if self.clients.get(&id).is_some_and(|c| c.place == Place::Waiting) {
+                self.arm(id);
             }
         }
         self.open_for_waiters();
@@ -67,14 +65,11 @@ impl Engine {
         if let Some(session) = self.sessions.get_mut(&session) {
             session.booked = Some((class, now));
         }
-        if !self.newly_queued.contains(&id) {
-            self.timers.clear(Target::Client(id), Reason::WaiterDeadline);
-        }
         let work = Work::Verifying;
         self.enter(session, Why::Granted, |seat| State::Leased { seat, client: holder, work });
         match silent {
             Some(silent) if silent >= PROBE_WAITER_AFTER => {
-                self.timers.set(Target::Client(id), Reason::Probe, now + PROBE_TIMEOUT);
+                self.ask_at(id, now + PROBE_TIMEOUT);
                 self.outputs.push_back(Output::Probe { client: id });
             }
             Some(_) => self.send(session, id),
@@ -116,7 +111,7 @@ impl Engine {
             Work::Verifying => *work = Work::Talking(self.spare_talks.begin(written)),
             Work::Talking(talk) => talk.begin_request(written),
         }
-        self.timers.set(Target::Client(id), Reason::Probe, self.now + PROBE_EVERY);
+        self.ask_at(id, self.now + PROBE_EVERY);
         self.counters.sent += 1;
         self.write_exchange(session_id, id);
     }
@@ -191,13 +186,12 @@ impl Engine {
         if let Kind::Exchange(exchange) = &mut client.kind {
             exchange.speaker.clear(&mut self.library.interned);
         }
-        self.timers.clear(Target::Client(id), Reason::Probe);
+        client.waits_until = self.now + self.settings.wait_timeout;
         if planted!(LostWaiter) {
             return;
         }
-        let wait_until = self.now + self.settings.wait_timeout;
-        self.timers.set(Target::Client(id), Reason::WaiterDeadline, wait_until);
         self.waiters.put_back(class, id);
+        self.arm(id);
     }
 
     /// Lets the shell read on, so that what it may still read and what the client has not taken

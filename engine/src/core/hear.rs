@@ -131,18 +131,19 @@ impl Engine {
 
     /// Passes on what has come for a client.
     pub(super) fn flush_client(&mut self, id: ClientId) {
-        match self.clients.get_mut(&id).map(|c| &mut c.kind) {
-            Some(Kind::Exchange(_)) => self.flush_answer(id),
-            Some(Kind::Socket(socket)) => {
+        let Some(client) = self.clients.get_mut(&id) else { return };
+        match &mut client.kind {
+            Kind::Exchange(_) => self.flush_answer(id),
+            Kind::Socket(socket) => {
                 // It is silent from here on: what the database took is not its time.
                 socket.active_at = self.now;
-                let unarmed = socket.armed.is_none();
+                let unarmed = client.armed.is_none();
                 self.flush_socket(id);
                 if unarmed {
                     self.arm_socket(id);
                 }
             }
-            Some(Kind::Lease(_)) | None => {}
+            Kind::Lease(_) => {}
         }
     }
 

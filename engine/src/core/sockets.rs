@@ -27,6 +27,8 @@ impl Engine {
             class,
             caller: None,
             arrived: self.now,
+            waits_until: self.now,
+            armed: None,
             granted: None,
             kind: Kind::Socket(Box::new(Socket::new(terms, self.settings.mode, self.now))),
         };

@@ -116,6 +116,9 @@ impl Outcome {
         let times = [self.retry_after_ms, self.waited_ms, self.ran_ms].map(u32::to_be_bytes);
         out.put_slice(&codes);
         out.put_slice(times.as_flattened());
+        if self.message.is_empty() && self.hint.is_empty() {
+            return out.put_slice(&[0; 4]);
+        }
         put_text(out, cut(&self.message, OUTCOME_TEXT_BYTES_MAX));
         put_text(out, cut(&self.hint, OUTCOME_TEXT_BYTES_MAX));
     }
