@@ -5,6 +5,7 @@
 //! by halving. Order and answers are those of a map, whatever was looked up before.
 
 use std::cell::Cell;
+use std::cmp::Ordering;
 use std::collections::VecDeque;
 use std::fmt;
 
@@ -110,9 +111,13 @@ impl<K: Copy + Ord, V> Table<K, V> {
     }
 
     fn place(&self, name: &K) -> Option<usize> {
-        match self.names.back() {
-            Some((last, _)) if last == name => Some(self.names.len() - 1),
-            _ => self.names.binary_search_by(|(n, _)| n.cmp(name)).ok(),
+        // Who came last is asked for most, and who came first is served first.
+        let ((first, _), (last, _)) = (self.names.front()?, self.names.back()?);
+        match (name.cmp(last), name == first) {
+            (Ordering::Equal, _) => Some(self.names.len() - 1),
+            (Ordering::Greater, _) => None,
+            (Ordering::Less, true) => Some(0),
+            (Ordering::Less, false) => self.names.binary_search_by(|(n, _)| n.cmp(name)).ok(),
         }
     }
 }

@@ -79,7 +79,7 @@ impl Engine {
             .map_err(|e| Failure::Invalid { sqlstate: e.sqlstate(), message: e.to_string() })?;
         let malformed = |message| Failure::Invalid { sqlstate: SqlState::MALFORMED, message };
         let plan = Plan::read(request.protocol).map_err(malformed)?;
-        if self.requests.contains_key(&number_of(request.id.0)) || self.clients.contains_key(&id) {
+        if self.requests.get(number_of(request.id.0)).is_some() || self.clients.contains_key(&id) {
             return Err(malformed("the request's id is in use; ids must be random".into()));
         }
         match lease {
@@ -131,7 +131,7 @@ impl Engine {
     }
 
     pub(super) fn abort_request(&mut self, request: [u8; 16]) {
-        let Some(&id) = self.requests.get(&number_of(request)) else { return };
+        let Some(id) = self.requests.get(number_of(request)) else { return };
         let Some(client) = self.clients.get(&id) else { return };
         let session = client.session();
         let sent = session.is_some_and(|session| !self.is_verifying(session));
@@ -199,7 +199,7 @@ impl Engine {
         self.request_bytes = self.request_bytes.saturating_sub(request.len());
         let (request_id, lease) = (exchange.request_id, exchange.lease);
         if place != Place::Reading {
-            self.requests.remove(&request_id);
+            self.requests.remove(request_id);
         }
         if place == Place::Waiting {
             self.waiters.remove(class, id);

@@ -25,7 +25,7 @@ impl Engine {
         }
         while let Some(id) = self.newly_queued.pop() {
             if self.clients.get(&id).is_some_and(|c| c.place == Place::Waiting) {
-                self.arm(id);
+                self.arm_in_queue(id);
             }
         }
         self.open_for_waiters();

@@ -47,6 +47,7 @@ use crate::pool::classes::Classes;
 use crate::pool::client::Client;
 use crate::pool::health::Health;
 use crate::pool::queue::Queue;
+use crate::pool::requests::Requests;
 use crate::pool::session::{Session, State, Why};
 use crate::pool::socket::Key;
 use crate::pool::timers::Timers;
@@ -81,7 +82,7 @@ pub struct Engine {
     streams: Table<StreamId, Carrier>,
     clients: Table<ClientId, Client>,
     /// Running and waiting requests by the id their callers gave them.
-    requests: BTreeMap<u128, ClientId>,
+    requests: Requests,
     /// At most `max_waiters` more than the cap has room for.
     waiters: Queue,
     classes: Classes,
@@ -185,7 +186,7 @@ impl Engine {
             sessions: Table::default(),
             streams: Table::default(),
             clients: Table::default(),
-            requests: BTreeMap::new(),
+            requests: Requests::default(),
             idle: Vec::new(),
             cancels: Cancels::default(),
             client_bytes: 0,

@@ -71,6 +71,15 @@ impl Engine {
         }
     }
 
+    /// The same for one that begins to wait. Soon it runs, as a rule, and is to be asked whether it
+    /// lives; a look at it that is due by then serves for that too.
+    pub(super) fn arm_in_queue(&mut self, id: ClientId) {
+        if self.clients.get(&id).is_some_and(|client| client.exchange().is_some()) {
+            self.arm_at(id, Some(self.now + PROBE_EVERY));
+        }
+        self.arm(id);
+    }
+
     /// One deadline is set for a client. One that is set already and not later is left: when it
     /// comes, it is asked again what falls due.
     fn arm_at(&mut self, id: ClientId, at: Option<Instant>) {
