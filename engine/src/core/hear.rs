@@ -73,20 +73,20 @@ impl Engine {
         let Some(session) = self.sessions.get_mut(&id) else { return };
         session.owed += bytes.len();
         session.rested = false;
-        if matches!(session.state(), State::Parked { .. }) {
-            self.unpark(id);
-        }
-        let Some(session) = self.sessions.get_mut(&id) else { return };
-        if matches!(session.state(), State::Ending { .. }) {
-            self.grant_reads(id);
-            return;
-        }
-        if let State::Opening { handshake: Some(handshake), .. } = session.state_mut()
-            && handshake.wants_tls_byte()
-        {
-            let step = handshake.handle_tls_byte(&bytes);
-            self.login_step(id, step);
-            return;
+        match session.state_mut() {
+            State::Parked { .. } => self.unpark(id),
+            State::Ending { .. } => return self.grant_reads(id),
+            State::Opening { handshake: Some(handshake), .. } if handshake.wants_tls_byte() => {
+                let step = handshake.handle_tls_byte(&bytes);
+                return self.login_step(id, step);
+            }
+            State::Opening { .. }
+            | State::Idle { .. }
+            | State::Leased { .. }
+            | State::Resetting { .. }
+            | State::Draining { .. }
+            | State::Away { .. }
+            | State::Moving => {}
         }
         self.hear(id, bytes);
         self.grant_reads(id);
@@ -105,6 +105,9 @@ impl Engine {
             match stop {
                 Stop::Ready { transaction, last } => self.ready(id, client, transaction, last),
                 Stop::Piece(piece, turn) => self.leased_turned(id, &chunk, &piece, turn),
+            }
+            if read >= chunk.len() || self.served(id) != Some(client) {
+                break;
             }
         }
         if read < chunk.len() {
@@ -158,9 +161,6 @@ impl Engine {
         read: &mut usize,
     ) -> Option<Stop> {
         let mut rest = chunk.get(*read..).filter(|rest| !rest.is_empty())?;
-        if self.served(id) != Some(client) {
-            return None;
-        }
         let session = self.sessions.get_mut(&id)?;
         let holder = session.client()?;
         let mut listener = self.clients.get_mut(&client)?.listener()?;

@@ -106,9 +106,9 @@ pub struct Engine {
     /// Sockets that may not send more while requests use up their memory.
     starved: BTreeSet<ClientId>,
     spare_talks: SpareTalks,
-    /// Room in which messages for a session are put together. It is taken out for that: what is
-    /// forgotten in it is gone, and never another session's.
-    spare_outgoing: Outgoing,
+    /// Room in which messages for a session are put together. Whoever uses it begins with nothing:
+    /// what is forgotten in it is gone, and never another session's.
+    outgoing: Outgoing,
     /// The session of which a chunk is being read: nothing is sent on it meanwhile.
     heard: Option<SessionId>,
     /// Something is to be said on it as soon as the chunk is read.
@@ -165,7 +165,7 @@ impl Engine {
             stalled: BTreeSet::new(),
             starved: BTreeSet::new(),
             spare_talks: SpareTalks::default(),
-            spare_outgoing: Outgoing::default(),
+            outgoing: Outgoing::default(),
             heard: None,
             speaks_next: false,
             opens_put_off: false,
