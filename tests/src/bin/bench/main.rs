@@ -77,7 +77,7 @@ async fn run(request: &Request) -> Result<()> {
     let mut progress = Progress::start();
     let stage = Arc::new(Stage::set(&request.only, |step| progress.step(step)).await?);
     if let Some(way) = request.profile {
-        return profile::run(&stage, way, &mut progress).await;
+        return profile::run(&stage, way, request.callers, &mut progress).await;
     }
     for name in sections::all() {
         if request.wants(name, sections::NAMES.contains(&name)) {

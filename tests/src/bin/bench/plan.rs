@@ -24,8 +24,8 @@ cargo xtask bench --render
   A full run writes docs/benchmarks/<section>.json, and docs/benchmarks.md with its charts anew; any
   other, and one with --only, writes to target/bench/.
 
-  --profile WAY
-            no figures: 200 callers by this way, and what workerd's isolates do meanwhile, as files
+  --profile WAY [--callers N]
+            no figures: 200 or N callers by this way, and what workerd's isolates do meanwhile, as files
             for a browser's tools in target/bench/ and as a list
   --only WAY,WAY,…
             only these contenders
@@ -131,6 +131,9 @@ const SMOKE: Plan = Plan {
     carried: 100,
 };
 
+/// Callers that are profiled unless a number is given.
+const PROFILED: usize = 200;
+
 /// What makes pages of what is there; all by itself.
 pub(crate) const RENDER: &str = "--render";
 
@@ -144,6 +147,8 @@ pub(crate) struct Request {
     pub(crate) only: Vec<Way>,
     /// The way to profile, instead of measuring.
     pub(crate) profile: Option<Way>,
+    /// How many callers are profiled.
+    pub(crate) callers: usize,
     /// Whether results belong to the documents.
     pub(crate) write: bool,
 }
@@ -156,12 +161,14 @@ impl Request {
     ) -> Result<Option<Self>> {
         let (mut plan, mut sections, mut write) = (FULL, Vec::new(), false);
         let (mut only, mut profile, mut minutes) = (Vec::new(), None, None);
+        let mut callers = PROFILED;
         while let Some(argument) = arguments.next() {
             match argument.as_str() {
                 "--quick" => plan = QUICK,
                 "--smoke" => plan = SMOKE,
                 "--write" => write = true,
-                "--minutes" => minutes = Some(whole(arguments.next())?),
+                "--minutes" => minutes = Some(whole(&argument, arguments.next(), 1_440)?),
+                "--callers" => callers = whole(&argument, arguments.next(), 10_000)? as usize,
                 "--profile" => profile = Some(way(&arguments.next().unwrap_or_default())?),
                 "--only" => only = ways(&arguments.next().unwrap_or_default())?,
                 "--help" | "-h" => return Ok(None),
@@ -175,7 +182,7 @@ impl Request {
             plan.soak = Duration::from_secs(60 * minutes);
         }
         let write = write || plan.name == "full" && only.is_empty();
-        Ok(Some(Self { plan, sections, only, profile, write }))
+        Ok(Some(Self { plan, sections, only, profile, callers, write }))
     }
 
     /// Whether a section is to be measured: `usual` ones are unless others are named.
@@ -185,12 +192,12 @@ impl Request {
     }
 }
 
-/// The number behind `--minutes`.
-fn whole(argument: Option<String>) -> Result<u64> {
+/// The number behind a flag, from 1 to `most`.
+fn whole(flag: &str, argument: Option<String>, most: u64) -> Result<u64> {
     let argument = argument.unwrap_or_default();
     match argument.parse() {
-        Ok(minutes @ 1..=1_440) => Ok(minutes),
-        _ => bail!("--minutes takes a whole number from 1 to 1440, not `{argument}`"),
+        Ok(number) if (1..=most).contains(&number) => Ok(number),
+        _ => bail!("{flag} takes a whole number from 1 to {most}, not `{argument}`"),
     }
 }
 

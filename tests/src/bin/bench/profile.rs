@@ -1,4 +1,4 @@
-//! What workerd's isolates spend their time on while 200 callers ask, as the inspector samples it.
+//! What workerd's isolates spend their time on while callers ask, as the inspector samples it.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -15,7 +15,6 @@ use crate::progress::Progress;
 use crate::stage::Stage;
 use crate::ways::Way;
 
-const CALLERS: usize = 200;
 const TIME: Duration = Duration::from_secs(5);
 /// The callers begin before and end after.
 const MARGIN: Duration = Duration::from_secs(2);
@@ -24,10 +23,15 @@ const LINES: usize = 40;
 /// Isolates that are looked at.
 const ISOLATES: [&str; 4] = ["bench", "app", "coordinator", "floors"];
 
-pub(crate) async fn run(stage: &Arc<Stage>, way: Way, progress: &mut Progress) -> Result<()> {
+pub(crate) async fn run(
+    stage: &Arc<Stage>,
+    way: Way,
+    callers: usize,
+    progress: &mut Progress,
+) -> Result<()> {
     for isolate in ISOLATES {
         progress.step(&format!("profiling {isolate} for {:.0} s", TIME.as_secs_f64()));
-        let asking = closed_loop(stage, way, CALLERS, TIME + MARGIN);
+        let asking = closed_loop(stage, way, callers, TIME + MARGIN);
         let looking = async {
             tokio::time::sleep(MARGIN / 2).await;
             stage.workerd().cpu_profile(isolate, TIME).await
