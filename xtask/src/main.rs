@@ -43,6 +43,7 @@ cargo xtask <command>
   package                build the coordinator and the npm package; target/package/pierhead-*.tgz
   demo [args]            set up, build, run the demo (`cargo xtask demo --help` shows its flags)
   bench [args]           set up, build, run the benchmark
+  bench --render         make docs/benchmarks.md and its charts from what was measured; measures nothing
   bench --instructions   count the engine's instructions and bytes of memory, and PgBouncer's
                          instructions, with valgrind
   size                   wasm and JavaScript of the coordinator, raw and gzipped

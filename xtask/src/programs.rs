@@ -12,7 +12,7 @@ use crate::process;
 use crate::setup::{self, Scope};
 use crate::workers::{self, Profile};
 
-/// Sets up, builds the Workers and becomes the program; `--help` needs no set-up.
+/// Sets up, builds the Workers and becomes the program; what measures nothing needs no set-up.
 pub(crate) fn run(layout: &Layout, program: &str, args: &[String]) -> Result<ExitCode> {
     let binaries = layout.root.join("tests/src/bin");
     let file = binaries.join(format!("{program}.rs"));
@@ -21,10 +21,12 @@ pub(crate) fn run(layout: &Layout, program: &str, args: &[String]) -> Result<Exi
     }
     let mut command = Command::new("cargo");
     command.current_dir(&layout.root);
-    let profile = if program == "bench" { agent::MEASURED } else { "dev" };
+    let idle = ["--help", "-h", "--render"];
+    let measures = !args.iter().any(|arg| idle.contains(&arg.as_str()));
+    let profile = if measures && program == "bench" { agent::MEASURED } else { "dev" };
     command.args(["run", "--quiet", "--profile", profile, "--package", "pierhead-tests"]);
     command.args(["--bin", program, "--"]).args(args);
-    if !args.iter().any(|arg| arg == "--help" || arg == "-h") {
+    if measures {
         let tools = setup::run(layout, Scope::Run)?;
         workers::build_all(layout, &tools, Profile::Release)?;
         command.envs(tools.variables(layout, &agent::build_as(layout, profile)?));

@@ -19,9 +19,10 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use anyhow::Result;
+use pierhead_tests::report::page;
 use pierhead_tests::show::interrupted;
 
-use crate::plan::{HELP, Request};
+use crate::plan::{HELP, RENDER, Request};
 use crate::progress::Progress;
 use crate::stage::Stage;
 
@@ -29,7 +30,10 @@ use crate::stage::Stage;
 const INTERRUPTED: u8 = 130;
 
 fn main() -> ExitCode {
-    let request = match Request::parse(std::env::args().skip(1), &sections::NAMES) {
+    if std::env::args().skip(1).eq([RENDER]) {
+        return ended(render().map(|()| ExitCode::SUCCESS));
+    }
+    let request = match Request::parse(std::env::args().skip(1), &sections::all()) {
         Ok(Some(request)) => request,
         Ok(None) => {
             print!("{HELP}");
@@ -40,13 +44,22 @@ fn main() -> ExitCode {
             return ExitCode::from(2);
         }
     };
-    match start(&request) {
-        Ok(code) => code,
-        Err(error) => {
-            eprintln!("bench: {error:#}");
-            ExitCode::FAILURE
-        }
+    ended(start(&request))
+}
+
+fn ended(result: Result<ExitCode>) -> ExitCode {
+    result.unwrap_or_else(|error| {
+        eprintln!("bench: {error:#}");
+        ExitCode::FAILURE
+    })
+}
+
+/// Makes page and charts of the figures that are there; tells which of them have changed.
+fn render() -> Result<()> {
+    for path in page::rewrite(&page::docs())? {
+        println!("{}", path.display());
     }
+    Ok(())
 }
 
 fn start(request: &Request) -> Result<ExitCode> {
@@ -66,8 +79,8 @@ async fn run(request: &Request) -> Result<()> {
     if let Some(way) = request.profile {
         return profile::run(&stage, way, &mut progress).await;
     }
-    for name in sections::NAMES {
-        if request.wants(name) {
+    for name in sections::all() {
+        if request.wants(name, sections::NAMES.contains(&name)) {
             progress.section(name);
             let measured = sections::measure(name, &stage, &request.plan, &mut progress).await?;
             let path =
@@ -76,6 +89,9 @@ async fn run(request: &Request) -> Result<()> {
         }
     }
     stage.assert_clean();
+    if request.write {
+        render()?;
+    }
     progress.step("done");
     Ok(())
 }

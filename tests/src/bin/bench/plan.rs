@@ -8,6 +8,7 @@ use crate::ways::Way;
 
 pub(crate) const HELP: &str = "\
 cargo xtask bench [SECTION…] [--quick | --smoke] [--write]
+cargo xtask bench --render
 
   Measures Pierhead beside what people use instead, and beside the least that any coordinator must
   do: all in one run, in turns, repeated. Sections, in this order unless some are named:
@@ -16,18 +17,24 @@ cargo xtask bench [SECTION…] [--quick | --smoke] [--write]
     throughput   queries per second and processor time, with 1 to 1,000 callers
     large        results of 1, 10 and 100 MB
     storms       1,000 invocations at once, on a coordinator in three states and without one
+    idle         memory of clients and sessions that do nothing, first answers after sleep, messages
     weight       bytes of a deployment, starts of isolates, an agent's memory, instructions
+    soak         only if named: memory over twenty minutes of load
 
-  A full run writes docs/benchmarks/<section>.json; any other, and one with --only, writes to target/bench/.
+  A full run writes docs/benchmarks/<section>.json, and docs/benchmarks.md with its charts anew; any
+  other, and one with --only, writes to target/bench/.
 
   --profile WAY
             no figures: 200 callers by this way, and what workerd's isolates do meanwhile, as files
             for a browser's tools in target/bench/ and as a list
   --only WAY,WAY,…
             only these contenders
+  --minutes N
+            how long soak takes
   --quick   fewer rounds: some five minutes in all
   --smoke   seconds: proves that it runs, measures nothing
-  --write   writes to docs/benchmarks/ whatever the plan
+  --write   writes to docs/ whatever the plan
+  --render  measures nothing: makes docs/benchmarks.md and its charts from docs/benchmarks/*.json
   --help    this text
 ";
 
@@ -48,10 +55,20 @@ pub(crate) struct Plan {
     pub(crate) time: Duration,
     /// Large results, in megabytes.
     pub(crate) megabytes: &'static [usize],
+    /// Idle: how many clients, and how many sessions; the fewest first.
+    pub(crate) clients: &'static [usize],
+    pub(crate) sessions: &'static [usize],
+    /// Idle: queries whose messages are counted, and how often an object is woken at each distance.
+    pub(crate) queries: usize,
+    pub(crate) wakes: usize,
+    /// Soak: how long, with how many callers, and how long between two looks.
+    pub(crate) soak: Duration,
+    pub(crate) soak_callers: usize,
+    pub(crate) soak_turn: Duration,
     /// Storms: invocations at once.
     pub(crate) storm: usize,
     /// Weight: queries that an agent carries before its memory is looked at.
-    pub(crate) queries: usize,
+    pub(crate) carried: usize,
 }
 
 const FULL: Plan = Plan {
@@ -63,8 +80,15 @@ const FULL: Plan = Plan {
     callers: &[1, 10, 50, 200, 1_000],
     time: Duration::from_millis(1_500),
     megabytes: &[1, 10, 100],
+    clients: &[1_000, 10_000],
+    sessions: &[100, 400],
+    queries: 1_000,
+    wakes: 5,
+    soak: Duration::from_secs(20 * 60),
+    soak_callers: 200,
+    soak_turn: Duration::from_secs(30),
     storm: 1_000,
-    queries: 10_000,
+    carried: 10_000,
 };
 
 const QUICK: Plan = Plan {
@@ -76,8 +100,15 @@ const QUICK: Plan = Plan {
     callers: &[1, 200, 1_000],
     time: Duration::from_millis(1_000),
     megabytes: &[1, 10],
+    clients: &[1_000],
+    sessions: &[100],
+    queries: 400,
+    wakes: 2,
+    soak: Duration::from_secs(2 * 60),
+    soak_callers: 200,
+    soak_turn: Duration::from_secs(15),
     storm: 1_000,
-    queries: 10_000,
+    carried: 10_000,
 };
 
 const SMOKE: Plan = Plan {
@@ -89,9 +120,19 @@ const SMOKE: Plan = Plan {
     callers: &[2],
     time: Duration::from_millis(100),
     megabytes: &[1],
+    clients: &[20],
+    sessions: &[10],
+    queries: 10,
+    wakes: 1,
+    soak: Duration::from_secs(1),
+    soak_callers: 4,
+    soak_turn: Duration::from_millis(500),
     storm: 20,
-    queries: 100,
+    carried: 100,
 };
+
+/// What makes pages of what is there; all by itself.
+pub(crate) const RENDER: &str = "--render";
 
 /// What was asked for.
 #[derive(Clone, Debug)]
@@ -108,33 +149,48 @@ pub(crate) struct Request {
 }
 
 impl Request {
-    /// `None`: help was asked for.
+    /// `None`: help was asked for. `known` are the names of sections.
     pub(crate) fn parse(
-        arguments: impl Iterator<Item = String>,
+        mut arguments: impl Iterator<Item = String>,
         known: &[&str],
     ) -> Result<Option<Self>> {
         let (mut plan, mut sections, mut write) = (FULL, Vec::new(), false);
-        let (mut only, mut profile) = (Vec::new(), None);
-        let mut arguments = arguments;
+        let (mut only, mut profile, mut minutes) = (Vec::new(), None, None);
         while let Some(argument) = arguments.next() {
             match argument.as_str() {
                 "--quick" => plan = QUICK,
                 "--smoke" => plan = SMOKE,
                 "--write" => write = true,
+                "--minutes" => minutes = Some(whole(arguments.next())?),
                 "--profile" => profile = Some(way(&arguments.next().unwrap_or_default())?),
                 "--only" => only = ways(&arguments.next().unwrap_or_default())?,
                 "--help" | "-h" => return Ok(None),
+                RENDER => bail!("{RENDER} measures nothing; give it alone"),
                 name if known.contains(&name) => sections.push(name.to_owned()),
                 flag if flag.starts_with('-') => bail!("there is no flag `{flag}`"),
                 other => bail!("there is no section `{other}`; there are {}", known.join(", ")),
             }
         }
+        if let Some(minutes) = minutes {
+            plan.soak = Duration::from_secs(60 * minutes);
+        }
         let write = write || plan.name == "full" && only.is_empty();
         Ok(Some(Self { plan, sections, only, profile, write }))
     }
 
-    pub(crate) fn wants(&self, section: &str) -> bool {
-        self.sections.is_empty() || self.sections.iter().any(|name| name == section)
+    /// Whether a section is to be measured: `usual` ones are unless others are named.
+    pub(crate) fn wants(&self, section: &str, usual: bool) -> bool {
+        let named = self.sections.iter().any(|name| name == section);
+        named || (usual && self.sections.is_empty())
+    }
+}
+
+/// The number behind `--minutes`.
+fn whole(argument: Option<String>) -> Result<u64> {
+    let argument = argument.unwrap_or_default();
+    match argument.parse() {
+        Ok(minutes @ 1..=1_440) => Ok(minutes),
+        _ => bail!("--minutes takes a whole number from 1 to 1440, not `{argument}`"),
     }
 }
 

@@ -27,6 +27,9 @@ pub(crate) async fn section(
     if plan != "full" {
         command += &format!(" --{plan}");
     }
+    if id == "soak" {
+        command += &format!(" --minutes {}", request.plan.soak.as_secs() / 60);
+    }
     if !request.only.is_empty() {
         let only: Vec<_> = request.only.iter().map(|way| way.id()).collect();
         command += &format!(" --only {}", only.join(","));

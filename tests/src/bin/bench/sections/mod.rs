@@ -1,7 +1,9 @@
 //! What is measured, one file for each section.
 
+mod idle;
 mod large;
 mod latency;
+mod soak;
 mod storms;
 mod throughput;
 mod weight;
@@ -16,7 +18,15 @@ use crate::progress::Progress;
 use crate::stage::Stage;
 
 /// All sections, in the order of a full run.
-pub(crate) const NAMES: [&str; 5] = ["latency", "throughput", "large", "storms", "weight"];
+pub(crate) const NAMES: [&str; 6] = ["latency", "throughput", "large", "storms", "idle", "weight"];
+
+/// Those that are measured only when they are named.
+pub(crate) const NAMED: [&str; 1] = ["soak"];
+
+/// All names, in the order in which they are measured.
+pub(crate) fn all() -> Vec<&'static str> {
+    NAMES.into_iter().chain(NAMED).collect()
+}
 
 /// What a section has to say.
 #[derive(Debug, Default)]
@@ -36,6 +46,8 @@ pub(crate) async fn measure(
         "latency" => latency::measure(stage, plan, progress).await,
         "throughput" => throughput::measure(stage, plan, progress).await,
         "large" => large::measure(stage, plan, progress).await,
+        "idle" => idle::measure(plan, progress).await,
+        "soak" => soak::measure(stage, plan, progress).await,
         "storms" => storms::measure(stage, plan, progress).await,
         "weight" => weight::measure(stage, plan, progress).await,
         other => bail!("there is no section {other}"),

@@ -30,7 +30,7 @@ pub(super) fn note(plan: &Plan) -> String {
         "memory/agent: all resident memory of the agent's process, its code too, with one database: \
          linked and idle; with {POOL} sessions at rest; after {} queries on them. The program is the \
          one that tests run, optimised, with debug information that is not loaded.",
-        plan.queries
+        plan.carried
     )
 }
 
@@ -55,7 +55,7 @@ pub(super) async fn memory(stage: &Stage, plan: &Plan, measured: &mut Measured) 
     look("idle").await?;
     fill(&app).await?;
     look("sessions").await?;
-    let share = plan.queries.div_ceil(CALLERS);
+    let share = plan.carried.div_ceil(CALLERS);
     try_join_all((0..CALLERS).map(|_| ask(&app, share))).await?;
     look("queries").await
 }
