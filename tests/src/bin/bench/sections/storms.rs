@@ -183,5 +183,6 @@ fn tell_errors(all: &[(&str, BTreeMap<String, usize>)], measured: &mut Measured)
             let count = errors.get(kind).copied().unwrap_or(0) as f64;
             measured.figures.push(&format!("errors/{kind}"), who, 0.0, "answers", count);
         }
+        measured.notes.push(format!("errors of {who}: {kind}."));
     }
 }
