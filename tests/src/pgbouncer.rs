@@ -11,7 +11,7 @@ use anyhow::{Context as _, Result, bail};
 use rustix::process::Signal;
 use tempfile::TempDir;
 
-use crate::postgres::{PASSWORD, ROLES, ServerUser, free_port};
+use crate::postgres::{Postgres, ServerUser, free_port};
 use crate::process::{Guarded, Log, PrintedLog, raise_open_files};
 
 /// Where `cargo xtask bench` says that the program is.
@@ -28,6 +28,9 @@ const MAX_PREPARED_STATEMENTS: u32 = 200;
 pub struct PgBouncerConfig {
     /// The PostgreSQL that it pools.
     pub target: SocketAddr,
+    /// Who may log in, with what PostgreSQL keeps of each one's password. With the password itself
+    /// PgBouncer would derive keys of it for every client, which takes it milliseconds each.
+    pub users: Vec<(String, String)>,
     /// Sessions for each pair of user and database.
     pub pool_size: usize,
     /// Clients at once. Also how many may wait to be accepted: a burst must not wait for a
@@ -41,10 +44,17 @@ pub struct PgBouncerConfig {
 }
 
 impl PgBouncerConfig {
-    /// Ten sessions and 2,000 clients, in front of this server.
-    pub fn new(target: SocketAddr) -> Self {
+    /// Ten sessions and 2,000 clients in front of this server, for its roles.
+    pub async fn of(postgres: &Postgres) -> Result<Self> {
+        let sql = "select rolname::text, rolpassword from pg_authid where rolpassword is not null";
+        let rows = postgres.control().await?.query(sql, &[]).await?;
+        let users = rows.iter().map(|row| (row.get(0), row.get(1))).collect();
+        Ok(Self::new(postgres.addr(), users))
+    }
+
+    fn new(target: SocketAddr, users: Vec<(String, String)>) -> Self {
         let (settings, under) = (Vec::new(), Vec::new());
-        Self { target, pool_size: 10, max_clients: 2_000, settings, under }
+        Self { target, users, pool_size: 10, max_clients: 2_000, settings, under }
     }
 }
 
@@ -65,9 +75,7 @@ impl PgBouncer {
         std::env::var_os(VARIABLE).map(PathBuf::from)
     }
 
-    /// Starts it; returns when it accepts connections. Its clients are the roles of
-    /// [`postgres`](crate::postgres) that have their password in a form that it can prove: all but
-    /// `trust_user`.
+    /// Starts it; returns when it accepts connections.
     pub async fn start(config: PgBouncerConfig) -> Result<Self> {
         let program = Self::program()
             .with_context(|| format!("{VARIABLE} is not set: `cargo xtask env --bench` does"))?;
@@ -144,7 +152,7 @@ fn launch(
     let settings = directory.join("pgbouncer.ini");
     let users = directory.join("users.txt");
     std::fs::write(&settings, ini(config, addr, version, &users))?;
-    std::fs::write(&users, userlist())?;
+    std::fs::write(&users, userlist(&config.users))?;
     std::fs::set_permissions(&users, std::fs::Permissions::from_mode(0o600))?;
     user.own(directory)?;
     let mut words = config.under.iter().map(String::as_str).map(Path::new).chain([&*copy]);
@@ -187,10 +195,12 @@ fn ini(config: &PgBouncerConfig, addr: SocketAddr, version: &str, users: &Path) 
     lines.join("\n") + "\n"
 }
 
-/// The roles and their password as it is, with which it logs in itself.
-fn userlist() -> String {
-    let password = PASSWORD.replace('"', "\"\"");
-    ROLES.map(|(role, _)| format!("\"{role}\" \"{password}\"\n")).concat()
+fn userlist(users: &[(String, String)]) -> String {
+    let field = |text: &str| text.replace('"', "\"\"");
+    users
+        .iter()
+        .map(|(role, secret)| format!("\"{}\" \"{}\"\n", field(role), field(secret)))
+        .collect()
 }
 
 /// The number in `PgBouncer 1.18.0`.
@@ -213,7 +223,7 @@ mod tests {
     use tokio_postgres::{Config, NoTls};
 
     use super::*;
-    use crate::postgres::{DATABASE, Postgres, PostgresConfig};
+    use crate::postgres::{DATABASE, PASSWORD, PostgresConfig};
 
     #[test]
     fn what_a_version_can_do_goes_by_its_number() {
@@ -245,7 +255,7 @@ mod tests {
             return;
         }
         let postgres = Postgres::start(PostgresConfig::default()).await.unwrap();
-        let mut config = PgBouncerConfig::new(postgres.addr());
+        let mut config = PgBouncerConfig::of(&postgres).await.unwrap();
         config.pool_size = 1;
         let bouncer = PgBouncer::start(config).await.unwrap();
         let mut sessions = Vec::new();
@@ -269,7 +279,7 @@ mod tests {
             return;
         }
         let nobody = SocketAddr::from((Ipv4Addr::LOCALHOST, 9));
-        let mut bouncer = PgBouncer::start(PgBouncerConfig::new(nobody)).await.unwrap();
+        let mut bouncer = PgBouncer::start(PgBouncerConfig::new(nobody, Vec::new())).await.unwrap();
         assert!(!bouncer.version().is_empty());
         bouncer.stop().await.unwrap();
         assert!(std::net::TcpStream::connect(bouncer.addr()).is_err());

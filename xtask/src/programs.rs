@@ -6,6 +6,7 @@ use std::process::{Command, ExitCode};
 use anyhow::{Context, Result, bail};
 
 use crate::agent;
+use crate::cost;
 use crate::layout::Layout;
 use crate::process;
 use crate::setup::{self, Scope};
@@ -32,6 +33,9 @@ pub(crate) fn run(layout: &Layout, program: &str, args: &[String]) -> Result<Exi
         if program == "bench" {
             let found = setup::ensure_pgbouncer(layout)?;
             command.envs(found.map(|program| (setup::PGBOUNCER, program)));
+            if let Err(error) = cost::ensure_valgrind() {
+                eprintln!("instructions are left out: {error:#}");
+            }
         }
         eprintln!("compiling and starting {program} (the first time takes a minute)");
     }

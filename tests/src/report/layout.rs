@@ -221,6 +221,8 @@ pub(super) const CHAPTERS: &[Chapter] = &[
             at: 0.0,
             columns: &[
                 ("took", "until the last is answered, ms"),
+                ("p50", "median, ms"),
+                ("p99", "p99, ms"),
                 ("sessions", "sessions opened"),
                 ("errors", "errors"),
             ],

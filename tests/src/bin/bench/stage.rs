@@ -70,7 +70,7 @@ impl Stage {
         let config = PostgresConfig { max_connections: MAX_CONNECTIONS, ..Default::default() };
         let postgres = Postgres::start(config).await?;
         let pgbouncer = match PgBouncer::program() {
-            Some(_) => Some(PgBouncer::start(PgBouncerConfig::new(postgres.addr())).await?),
+            Some(_) => Some(PgBouncer::start(PgBouncerConfig::of(&postgres).await?).await?),
             None => None,
         };
         progress("starting tunnels, proxies and peers");

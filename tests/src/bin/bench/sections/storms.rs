@@ -46,6 +46,12 @@ pub(super) async fn measure(
     let mut errors = Vec::new();
     let ways = stage.ways();
     let alone = [Way::Rpc, Way::DirectPg, Way::PgBouncerPg];
+    // The first crowd in any Worker's life also meets cold code.
+    for way in [Way::ExchangeAgent, Way::ExchangeCloudflared, Way::PgBouncerPg] {
+        if ways.contains(&way) {
+            at_once(stage, way, plan.storm).await?;
+        }
+    }
     for round in 0..plan.rounds {
         progress.at(round, plan.rounds, "storms");
         asleep(stage).await?;
@@ -177,5 +183,6 @@ fn tell_errors(all: &[(&str, BTreeMap<String, usize>)], measured: &mut Measured)
             let count = errors.get(kind).copied().unwrap_or(0) as f64;
             measured.figures.push(&format!("errors/{kind}"), who, 0.0, "answers", count);
         }
+        measured.notes.push(format!("errors of {who}: {kind}."));
     }
 }

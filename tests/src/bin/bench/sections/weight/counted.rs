@@ -2,7 +2,7 @@
 //! callgrind.
 
 use anyhow::{Context as _, Result};
-use pierhead_tests::instructions::{Bench, ROUNDS, Spent};
+use pierhead_tests::instructions::{Bench, REPETITIONS, ROUNDS, Spent};
 use pierhead_tests::pgbouncer::PgBouncer;
 
 use super::{Measured, cargo, said};
@@ -44,9 +44,11 @@ async fn pgbouncer(rounds: usize, measured: &mut Measured) -> Result<()> {
     }
     let bench = Bench::start().await?;
     for round in ROUNDS.iter().take(rounds) {
-        let Spent { all, without_io } = bench.count(round).await?;
-        push(measured, round.name, PGBOUNCER, (all / round.queries) as f64);
-        push(measured, round.name, PGBOUNCER_WITHOUT_IO, (without_io / round.queries) as f64);
+        for _ in 0..REPETITIONS {
+            let Spent { all, without_io } = bench.count(round).await?;
+            push(measured, round.name, PGBOUNCER, (all / round.queries) as f64);
+            push(measured, round.name, PGBOUNCER_WITHOUT_IO, (without_io / round.queries) as f64);
+        }
     }
     measured.notes.push(
         "instructions: for a query, in user space, warm, one client. The engine's have no input and \
