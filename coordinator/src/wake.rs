@@ -75,7 +75,7 @@ mod tests {
     fn timeouts(active: Option<u64>, housekeeping: Option<u64>) -> Timeouts {
         let deadline = |reason| move |ms| Deadline { at: Instant(ms), reason };
         Timeouts {
-            active: active.map(deadline(Reason::RequestDeadline)),
+            active: active.map(deadline(Reason::ClientDue)),
             housekeeping: housekeeping.map(deadline(Reason::KeepAlive)),
         }
     }

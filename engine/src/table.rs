@@ -5,12 +5,14 @@
 //! by halving. Order and answers are those of a map, whatever was looked up before.
 
 use std::cell::Cell;
+use std::cmp::Ordering;
+use std::collections::VecDeque;
 use std::fmt;
 
 /// A map from names to things.
 pub(crate) struct Table<K, V> {
-    /// Sorted.
-    names: Vec<(K, usize)>,
+    /// Sorted. Whoever came first is mostly the first to go, and little moves then.
+    names: VecDeque<(K, usize)>,
     slots: Vec<Option<V>>,
     free: Vec<usize>,
     /// What was looked up last, while it is there.
@@ -19,7 +21,7 @@ pub(crate) struct Table<K, V> {
 
 impl<K, V> Default for Table<K, V> {
     fn default() -> Self {
-        Self { names: Vec::new(), slots: Vec::new(), free: Vec::new(), last: Cell::new(None) }
+        Self { names: VecDeque::new(), slots: Vec::new(), free: Vec::new(), last: Cell::new(None) }
     }
 }
 
@@ -56,7 +58,7 @@ impl<K: Copy + Ord, V> Table<K, V> {
             *room = Some(thing);
         }
         // At the end, as a rule.
-        let place = match self.names.last() {
+        let place = match self.names.back() {
             Some((last, _)) if *last > name => self.names.partition_point(|(n, _)| *n < name),
             _ => self.names.len(),
         };
@@ -67,7 +69,7 @@ impl<K: Copy + Ord, V> Table<K, V> {
 
     pub(crate) fn remove(&mut self, name: &K) -> Option<V> {
         let place = self.place(name)?;
-        let (_, slot) = self.names.remove(place);
+        let (_, slot) = self.names.remove(place)?;
         self.last.set(None);
         self.free.push(slot);
         self.slots.get_mut(slot)?.take()
@@ -109,9 +111,13 @@ impl<K: Copy + Ord, V> Table<K, V> {
     }
 
     fn place(&self, name: &K) -> Option<usize> {
-        match self.names.last() {
-            Some((last, _)) if last == name => Some(self.names.len() - 1),
-            _ => self.names.binary_search_by(|(n, _)| n.cmp(name)).ok(),
+        // Who came last is asked for most, and who came first is served first.
+        let ((first, _), (last, _)) = (self.names.front()?, self.names.back()?);
+        match (name.cmp(last), name == first) {
+            (Ordering::Equal, _) => Some(self.names.len() - 1),
+            (Ordering::Greater, _) => None,
+            (Ordering::Less, true) => Some(0),
+            (Ordering::Less, false) => self.names.binary_search_by(|(n, _)| n.cmp(name)).ok(),
         }
     }
 }

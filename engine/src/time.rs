@@ -6,10 +6,6 @@ pub use pierhead_wire::time::{Instant, Millis};
 /// Why the engine wants to be woken.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub enum Reason {
-    /// A waiter's time in the queue is over.
-    WaiterDeadline,
-    /// A request's time is over.
-    RequestDeadline,
     /// Opening a session takes too long.
     ConnectDeadline,
     /// A failed open may be tried again.
@@ -18,13 +14,12 @@ pub enum Reason {
     ResetDeadline,
     /// The far end has not ended a session that was told to end.
     EndDeadline,
-    /// A caller is to be asked whether it still lives.
-    Probe,
     /// An agent's greeting, its last offer's settlement or its sign of life is late.
     LinkDeadline,
     /// No agent has dialled in for as long as a client waits for one.
     TunnelWait,
-    /// A socket's or a lease's time is over, for whatever it does or does not do.
+    /// A client's time is over, in the queue or for whatever else it does or does not do; or it is to
+    /// be asked whether it still lives.
     ClientDue,
     /// A session has been idle for long enough to be parked.
     Park,

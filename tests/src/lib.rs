@@ -11,6 +11,7 @@
 //! - [`native`]: the engine behind TCP ports, without workerd;
 //! - [`peers`]: an echo and a source of bytes, the floors of the benchmark;
 //! - [`http`]: the client that calls those Workers;
+//! - [`instructions`]: what PgBouncer spends on a query, under callgrind;
 //! - [`report`]: what the benchmark measured, kept as JSON;
 //! - [`sim`]: the seeded simulation of the engine, without any of the above.
 //!
@@ -28,6 +29,7 @@ pub mod agent;
 #[cfg(test)]
 mod docs;
 pub mod http;
+pub mod instructions;
 pub mod native;
 pub mod net;
 pub mod peers;

@@ -35,7 +35,8 @@ pub struct PgBouncerConfig {
     pub max_clients: usize,
     /// Further `name=value` settings.
     pub settings: Vec<String>,
-    /// A program and its arguments that run it, as `valgrind` does; empty for none.
+    /// A program and its arguments that run it, as `valgrind` does; empty for none. It runs in
+    /// [`PgBouncer::directory`].
     pub under: Vec<String>,
 }
 
@@ -99,7 +100,7 @@ impl PgBouncer {
         follows_statements(&self.version)
     }
 
-    /// A directory of its own that it may write to, gone with it.
+    /// The directory that it runs in and may write to, gone with it.
     pub fn directory(&self) -> &Path {
         self.directory.path()
     }
@@ -151,6 +152,7 @@ fn launch(
     command.args(words).arg(&settings);
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
     user.runs(&mut command);
+    command.current_dir(directory);
     let log = PrintedLog { of: "PgBouncer".into(), log: Log::default() };
     let mut process = Guarded::spawn(&mut command, Some(directory))?;
     log.log.collect(process.child().stderr.take().context("no standard error")?);

@@ -44,7 +44,8 @@ cargo xtask <command>
   demo [args]            set up, build, run the demo (`cargo xtask demo --help` shows its flags)
   bench [args]           set up, build, run the benchmark
   bench --render         make docs/benchmarks.md and its charts from what was measured; measures nothing
-  bench --instructions   count the engine's instructions and bytes of memory, with valgrind
+  bench --instructions   count the engine's instructions and bytes of memory, and PgBouncer's
+                         instructions, with valgrind
   size                   wasm and JavaScript of the coordinator, raw and gzipped
   env [--drivers] [--bench]
                          print the variables that tests, demo and benchmark read, for `eval`;

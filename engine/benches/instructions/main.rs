@@ -30,12 +30,15 @@ use scenes::SCENES;
 
 const HELP: &str = "\
 instructions                       the table
+instructions --count SCENE         the line of one scene
 instructions --play SCENE ROUNDS   play a scene so many times: what callgrind watches
 instructions --profile SCENE FILE  leave callgrind's profile in FILE, for callgrind_annotate
 ";
 
 fn main() -> ExitCode {
-    let args: Vec<String> = std::env::args().skip(1).collect();
+    // `cargo bench` says so to every benchmark.
+    let said = |arg: &String| arg != "--bench";
+    let args: Vec<String> = std::env::args().skip(1).filter(said).collect();
     let words: Vec<&str> = args.iter().map(String::as_str).collect();
     match words[..] {
         ["--play", scene, rounds] => {
@@ -45,8 +48,8 @@ fn main() -> ExitCode {
             let _: u64 =
                 callgrind::count(scenes::scene(scene).name, 2_000, file).expect("valgrind");
         }
-        // `cargo bench` says so to every benchmark.
-        [] | ["--bench"] => return tables(),
+        [] => return table(SCENES),
+        ["--count", scene] => return table(std::slice::from_ref(scenes::scene(scene))),
         _ => {
             print!("{HELP}");
             return ExitCode::FAILURE;
@@ -55,9 +58,9 @@ fn main() -> ExitCode {
     ExitCode::SUCCESS
 }
 
-fn tables() -> ExitCode {
+fn table(scenes: &[scenes::Scene]) -> ExitCode {
     println!("{:<44} {:>12} {:>12}", "instructions", "a round", "a query");
-    for scene in SCENES {
+    for scene in scenes {
         match callgrind::per_round(scene.name) {
             Ok(count) => {
                 let per_query = count / scene.queries;

@@ -1,6 +1,6 @@
 //! What is played.
 
-use crate::warm::{Tunnel, World, script};
+use crate::warm::{SESSIONS, Tunnel, World, script};
 
 /// Something that is played over and over.
 pub(crate) struct Scene {
@@ -18,6 +18,12 @@ pub(crate) const SCENES: &[Scene] = &[
     }),
     scene_of("exchange, extended query", 1, Tunnel::Direct, |world, rounds| {
         exchanges(world, rounds, &script::extended(1));
+    }),
+    scene_of("exchange, extended query, 200 waiting", 1, Tunnel::Direct, |world, rounds| {
+        crowd(world, 200, rounds);
+    }),
+    scene_of("exchange, extended query, 400 waiting", 1, Tunnel::Direct, |world, rounds| {
+        crowd(world, 400, rounds);
     }),
     scene_of("exchange, ten extended queries", 10, Tunnel::Direct, |world, rounds| {
         exchanges(world, rounds, &script::extended(10));
@@ -71,6 +77,15 @@ pub(crate) fn play(scene: &Scene, rounds: u64) {
 fn exchanges(world: &mut World, rounds: u64, asked: &bytes::Bytes) {
     for _ in 0..rounds {
         world.exchange(asked);
+    }
+}
+
+/// More exchanges than sessions, with a new one for each that is answered.
+fn crowd(world: &mut World, waiting: usize, rounds: u64) {
+    let asked = script::extended(1);
+    world.crowd(SESSIONS + waiting, &asked);
+    for _ in 0..rounds {
+        world.exchange_in_turn(&asked);
     }
 }
 

@@ -25,7 +25,7 @@ pub(crate) enum Tunnel {
 }
 
 /// Sessions in the pool, if nobody says otherwise: as many as a pool has by default.
-const SESSIONS: usize = 10;
+pub(crate) const SESSIONS: usize = 10;
 const LINK: LinkId = LinkId(1);
 /// The agent's window for a stream, of which it gives back a half at a time.
 const WINDOW: u32 = 65_536;
@@ -149,6 +149,21 @@ impl World {
         assert!(self.outputs.iter().any(answered), "{:?}", self.outputs);
     }
 
+    /// One exchange more, behind those that wait, and an answer to the one that was sent first.
+    pub(crate) fn exchange_in_turn(&mut self, asked: &Bytes) {
+        self.ask(asked);
+        self.answer_first();
+        let is_answer = |output: &Output| matches!(output, Output::Answer { .. });
+        assert!(self.outputs.iter().any(is_answer), "{:?}", self.outputs);
+    }
+
+    /// So many exchanges that nobody answers: all that there are sessions for run, the others wait.
+    pub(crate) fn crowd(&mut self, exchanges: usize, asked: &Bytes) {
+        for _ in 0..exchanges {
+            self.ask(asked);
+        }
+    }
+
     /// A socket whose client has started.
     pub(crate) fn connect(&mut self) -> ClientId {
         self.clients += 1;
@@ -201,13 +216,18 @@ impl World {
 
     /// The database answers whatever it was sent.
     pub(crate) fn settle(&mut self) {
-        while let Some((carrier, messages)) = self.written.pop_front() {
-            if let Carrier::Stream(stream) = carrier {
-                self.transport_takes(stream, messages.len());
-            }
-            let answer = script::answer(&messages, self.rows);
-            self.database_says(carrier, &answer);
+        while self.answer_first() {}
+    }
+
+    /// The database answers what it was sent first. False if that was nothing.
+    fn answer_first(&mut self) -> bool {
+        let Some((carrier, messages)) = self.written.pop_front() else { return false };
+        if let Carrier::Stream(stream) = carrier {
+            self.transport_takes(stream, messages.len());
         }
+        let answer = script::answer(&messages, self.rows);
+        self.database_says(carrier, &answer);
+        true
     }
 
     /// A transport says what it took in lumps, as it must.

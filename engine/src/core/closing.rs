@@ -15,7 +15,6 @@ use crate::pool::places::Move;
 use crate::pool::session::Why;
 use crate::pool::socket::Stage;
 use crate::pool::timers::Target;
-use crate::time::Reason;
 
 impl Engine {
     /// Answers what a socket's client asked for with an error of ours: nothing of it was sent.
@@ -28,7 +27,6 @@ impl Engine {
         if client.place == Place::Waiting {
             client.enter(Place::Resting, Move::Refused);
             self.waiters.remove(client.class, id);
-            self.timers.clear(Target::Client(id), Reason::WaiterDeadline);
         }
         // What the client sent behind it has waited as long.
         loop {

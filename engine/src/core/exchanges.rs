@@ -23,7 +23,6 @@ impl Engine {
         match self.admit(id, request, lease) {
             Ok(exchange) => {
                 let (exchange, caller) = exchange;
-                self.timers.set(Target::Client(id), Reason::RequestDeadline, exchange.deadline);
                 self.requests.insert(exchange.request_id, id);
                 self.request_bytes += exchange.plan.bytes.len();
                 self.enter_exchange(id, exchange, caller);
@@ -47,6 +46,8 @@ impl Engine {
             class,
             caller,
             arrived: self.now,
+            waits_until: self.now,
+            armed: None,
             granted: None,
             kind: Kind::Exchange(Box::new(exchange)),
         };
@@ -61,6 +62,7 @@ impl Engine {
     pub(super) fn queue(&mut self, id: ClientId) {
         let Some(client) = self.clients.get_mut(&id) else { return };
         client.enter(Place::Waiting, Move::Asked);
+        client.waits_until = self.now + self.settings.wait_timeout;
         self.waiters.push(client.class, id);
         // Most are granted a session at once: only who is not needs a deadline.
         self.newly_queued.push(id);
@@ -77,7 +79,7 @@ impl Engine {
             .map_err(|e| Failure::Invalid { sqlstate: e.sqlstate(), message: e.to_string() })?;
         let malformed = |message| Failure::Invalid { sqlstate: SqlState::MALFORMED, message };
         let plan = Plan::read(request.protocol).map_err(malformed)?;
-        if self.requests.contains_key(&request.id.0) || self.clients.contains_key(&id) {
+        if self.requests.get(number_of(request.id.0)).is_some() || self.clients.contains_key(&id) {
             return Err(malformed("the request's id is in use; ids must be random".into()));
         }
         match lease {
@@ -95,13 +97,14 @@ impl Engine {
             ms => Millis(u64::from(ms)),
         };
         let exchange = Exchange {
-            request_id: request.id.0,
+            request_id: number_of(request.id.0),
             plan,
             speaker: Speaker::default(),
             reset: request.options.reset,
             plan_cache: !request.options.fresh_plans,
             lease,
             deadline: self.now + time,
+            probe_at: self.now,
             alive_at: self.now,
             retries: 0,
             answer: Answer::default(),
@@ -128,7 +131,7 @@ impl Engine {
     }
 
     pub(super) fn abort_request(&mut self, request: [u8; 16]) {
-        let Some(&id) = self.requests.get(&request) else { return };
+        let Some(id) = self.requests.get(number_of(request)) else { return };
         let Some(client) = self.clients.get(&id) else { return };
         let session = client.session();
         let sent = session.is_some_and(|session| !self.is_verifying(session));
@@ -187,13 +190,16 @@ impl Engine {
         let Some(client) = self.clients.get_mut(&id) else { return };
         let place = client.enter(Place::Reading, Move::Ended);
         let class = client.class;
+        if client.armed.take().is_some() {
+            self.timers.clear(Target::Client(id), Reason::ClientDue);
+        }
         let Some(exchange) = client.exchange_mut() else { return };
         exchange.speaker.clear(&mut self.library.interned);
         let request = std::mem::take(&mut exchange.plan.bytes);
         self.request_bytes = self.request_bytes.saturating_sub(request.len());
         let (request_id, lease) = (exchange.request_id, exchange.lease);
-        if self.requests.get(&request_id) == Some(&id) {
-            self.requests.remove(&request_id);
+        if place != Place::Reading {
+            self.requests.remove(request_id);
         }
         if place == Place::Waiting {
             self.waiters.remove(class, id);
@@ -203,7 +209,6 @@ impl Engine {
         {
             self.lease_answered(lease, id);
         }
-        self.timers.clear_all(Target::Client(id));
     }
 
     /// Passes on what has come for a client: nothing yet, while its answer is small.
@@ -279,6 +284,11 @@ impl Engine {
             self.abandon(session, Why::ReaderBehind);
         }
     }
+}
+
+/// A request's id as a number, which is quicker to compare.
+fn number_of(id: [u8; 16]) -> u128 {
+    u128::from_be_bytes(id)
 }
 
 fn held_for(client: &Client) -> usize {

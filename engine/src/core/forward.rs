@@ -46,13 +46,13 @@ impl Engine {
         let Some(client) = self.clients.get_mut(&id) else { return };
         let Some(exchange) = client.exchange_mut() else { return };
         let Some(mut talk) = session.take_talk() else { return };
-        let mut out = std::mem::take(&mut self.spare_outgoing);
+        let out = self.outgoing.begin();
         if talk.transaction == Transaction::None {
-            make_ready(session, &Followed::default(), &mut talk, &mut out);
+            make_ready(session, &Followed::default(), &mut talk, out);
         }
         let settings = &self.settings;
         let library = &mut self.library;
-        let shown = write_plan(exchange, library, settings, session, &mut talk, &mut out, self.now);
+        let shown = write_plan(exchange, library, settings, session, &mut talk, out, self.now);
         // Inside a lease, what must be cleared is known at the transaction's end.
         talk.must_reset |=
             self.settings.reset == ResetPolicy::Always || exchange.reset || shown.state;
@@ -66,7 +66,6 @@ impl Engine {
         }
         session.put_talk(talk);
         let bytes = out.take();
-        self.spare_outgoing = out;
         self.write_session(session_id, bytes);
     }
 
@@ -95,11 +94,10 @@ impl Engine {
             fence: session.fence,
             room: WRITE_WINDOW.saturating_sub(backlog),
         };
-        let mut out = std::mem::take(&mut self.spare_outgoing);
-        talk.make_again(&mut out);
+        let out = self.outgoing.begin();
+        talk.make_again(out);
         let library = &mut self.library;
-        let stop =
-            rules.write_socket(socket, library, &mut session.statements, &mut talk, &mut out);
+        let stop = rules.write_socket(socket, library, &mut session.statements, &mut talk, out);
         while let Some(made) = talk.replies.take_made(true) {
             socket.say(super::turns::made_reply(made));
         }
@@ -113,9 +111,8 @@ impl Engine {
         {
             socket.query_until = Some(self.now + self.settings.query_timeout);
         }
-        let bytes = out.take();
-        self.spare_outgoing = out;
-        if !bytes.is_empty() {
+        if !out.is_empty() {
+            let bytes = out.take();
             self.counters.sent += 1;
             self.write_session(session_id, bytes);
         }
@@ -193,21 +190,25 @@ fn write_plan(
     };
     let plan_cache = exchange.plan_cache;
     let none = Followed::default();
+    if talk.begins_turn() {
+        session.statements.mark();
+        talk.kept.begin_with(&exchange.plan.bytes);
+    }
+    let mut translator = Translator {
+        library,
+        speaker: &mut exchange.speaker,
+        on_session: &mut session.statements,
+        talk,
+        out,
+        chunk: &exchange.plan.bytes,
+        refuse: &refuse,
+        plan_cache,
+        now,
+        start: &none,
+    };
     for piece in exchange.plan.pieces() {
-        let mut translator = Translator {
-            library,
-            speaker: &mut exchange.speaker,
-            on_session: &mut session.statements,
-            talk,
-            out,
-            chunk: &exchange.plan.bytes,
-            refuse: &refuse,
-            plan_cache,
-            now,
-            start: &none,
-        };
         // The plan was checked when it came.
-        let _: Result<(), Malformed> = translator.piece(&piece);
+        let _: Result<(), Malformed> = translator.send(&piece);
     }
     shown.get()
 }

@@ -6,7 +6,7 @@ use crate::io::{Level, Output};
 use crate::limits::{PARK_AFTER, PROBE_EVERY, PROBE_TIMEOUT, PROBE_WAITER_AFTER, READ_WINDOW};
 use crate::pool::client::{Kind, Place};
 use crate::pool::places::Move;
-use crate::pool::session::{State, Why, Work};
+use crate::pool::session::{Session, State, Why, Work};
 use crate::pool::timers::Target;
 use crate::settings::Way;
 use crate::time::Reason;
@@ -15,7 +15,7 @@ impl Engine {
     /// Gives idle sessions to waiters, in the order of [`crate::pool::queue`], and opens more for
     /// the rest.
     pub(super) fn serve(&mut self) {
-        while self.waiters.peek().is_some() {
+        while !self.idle.is_empty() && self.waiters.peek().is_some() {
             let Some(session) = self.take_idle() else { break };
             let Some((_, client)) = self.waiters.pop() else {
                 self.idle.push(session);
@@ -24,10 +24,8 @@ impl Engine {
             self.grant(session, client);
         }
         while let Some(id) = self.newly_queued.pop() {
-            let waits = self.clients.get(&id).is_some_and(|c| c.place == Place::Waiting);
-            if waits {
-                let wait_until = self.now + self.settings.wait_timeout;
-                self.timers.set(Target::Client(id), Reason::WaiterDeadline, wait_until);
+            if self.clients.get(&id).is_some_and(|c| c.place == Place::Waiting) {
+                self.arm_in_queue(id);
             }
         }
         self.open_for_waiters();
@@ -67,14 +65,11 @@ impl Engine {
         if let Some(session) = self.sessions.get_mut(&session) {
             session.booked = Some((class, now));
         }
-        if !self.newly_queued.contains(&id) {
-            self.timers.clear(Target::Client(id), Reason::WaiterDeadline);
-        }
         let work = Work::Verifying;
         self.enter(session, Why::Granted, |seat| State::Leased { seat, client: holder, work });
         match silent {
             Some(silent) if silent >= PROBE_WAITER_AFTER => {
-                self.timers.set(Target::Client(id), Reason::Probe, now + PROBE_TIMEOUT);
+                self.ask_at(id, now + PROBE_TIMEOUT);
                 self.outputs.push_back(Output::Probe { client: id });
             }
             Some(_) => self.send(session, id),
@@ -116,7 +111,7 @@ impl Engine {
             Work::Verifying => *work = Work::Talking(self.spare_talks.begin(written)),
             Work::Talking(talk) => talk.begin_request(written),
         }
-        self.timers.set(Target::Client(id), Reason::Probe, self.now + PROBE_EVERY);
+        self.ask_at(id, self.now + PROBE_EVERY);
         self.counters.sent += 1;
         self.write_exchange(session_id, id);
     }
@@ -124,25 +119,20 @@ impl Engine {
     /// The session is clean: it waits for its next client.
     pub(super) fn release(&mut self, id: SessionId, why: Why) {
         let Some(session) = self.sessions.get(&id) else { return };
-        let expires = session.expires;
         if !matches!(session.state(), State::Leased { .. }) {
             self.timers.clear(Target::Session(id), Reason::ResetDeadline);
         }
-        if expires <= self.now {
-            self.end(id, Why::TooOld);
-            return;
-        }
-        if self.is_unwanted(id) || self.is_answered_early(id) {
-            return;
+        if let Some(unfit) = self.unfit(session) {
+            if unfit == Why::Mismatch {
+                self.log(Level::Warn, Some(id), None, "ended: it answers what was not sent".into());
+            }
+            return self.end(id, unfit);
         }
         let Some(session) = self.sessions.get_mut(&id) else { return };
-        let rests = self.links.is_parked(session.stream);
         if let Some(talk) = session.take_talk() {
             self.spare_talks.put(talk);
         }
-        self.enter(id, why, |seat| State::Idle { seat });
-        let Some(session) = self.sessions.get_mut(&id) else { return };
-        if !rests {
+        if session.way != Way::Agent || !self.links.is_parked(session.stream) {
             session.idle_until = self.now + self.settings.idle_timeout;
         }
         session.park_at = self.now + PARK_AFTER;
@@ -150,36 +140,30 @@ impl Engine {
             Way::Agent => (Reason::Park, session.park_at),
             Way::Direct | Way::Cloudflared => (Reason::IdleTimeout, session.idle_until),
         };
+        self.enter(id, why, |seat| State::Idle { seat });
         // One that is set for an earlier rest is left: when it comes, it is set for this one.
         if !self.timers.is_set(Target::Session(id), reason) {
             self.timers.set(Target::Session(id), reason, at);
         }
         self.idle.push(id);
-        self.grant_reads(id);
-    }
-
-    /// Ends a session that is clean, but whose tunnel is not to be used any more.
-    fn is_unwanted(&mut self, id: SessionId) -> bool {
-        let Some(session) = self.sessions.get(&id) else { return false };
-        let why = match session.way {
-            Way::Agent if self.links.drains(session.stream) => Why::AgentDrains,
-            way if way != Way::Agent && self.is_fallback(way) => Why::Fallback,
-            Way::Agent | Way::Direct | Way::Cloudflared => return false,
-        };
-        self.end(id, why);
-        true
-    }
-
-    /// Ends a session that seems to be at its ready point while a part of what it answers has not
-    /// been sent for want of credit: its bytes do not mean what they seem to.
-    fn is_answered_early(&mut self, id: SessionId) -> bool {
-        let Some(session) = self.sessions.get(&id) else { return false };
-        if !self.links.has_queued(session.stream) {
-            return false;
+        if self.heard != Some(id) {
+            self.grant_reads(id);
         }
-        self.log(Level::Warn, Some(id), None, "ended: it answers what was not sent".into());
-        self.end(id, Why::Mismatch);
-        true
+    }
+
+    /// Why a session that is clean is not to be used any more, if it is not.
+    fn unfit(&self, session: &Session) -> Option<Why> {
+        if session.expires <= self.now {
+            return Some(Why::TooOld);
+        }
+        match session.way {
+            Way::Agent if self.links.drains(session.stream) => Some(Why::AgentDrains),
+            // It seems to be at its ready point while a part of what it answers has not been sent
+            // for want of credit: its bytes do not mean what they seem to.
+            Way::Agent if self.links.has_queued(session.stream) => Some(Why::Mismatch),
+            Way::Agent => None,
+            way => self.is_fallback(way).then_some(Why::Fallback),
+        }
     }
 
     /// The client goes back to its place in the queue: nothing of its request was sent.
@@ -191,13 +175,12 @@ impl Engine {
         if let Kind::Exchange(exchange) = &mut client.kind {
             exchange.speaker.clear(&mut self.library.interned);
         }
-        self.timers.clear(Target::Client(id), Reason::Probe);
+        client.waits_until = self.now + self.settings.wait_timeout;
         if planted!(LostWaiter) {
             return;
         }
-        let wait_until = self.now + self.settings.wait_timeout;
-        self.timers.set(Target::Client(id), Reason::WaiterDeadline, wait_until);
         self.waiters.put_back(class, id);
+        self.arm(id);
     }
 
     /// Lets the shell read on, so that what it may still read and what the client has not taken

@@ -73,20 +73,20 @@ impl Engine {
         let Some(session) = self.sessions.get_mut(&id) else { return };
         session.owed += bytes.len();
         session.rested = false;
-        if matches!(session.state(), State::Parked { .. }) {
-            self.unpark(id);
-        }
-        let Some(session) = self.sessions.get_mut(&id) else { return };
-        if matches!(session.state(), State::Ending { .. }) {
-            self.grant_reads(id);
-            return;
-        }
-        if let State::Opening { handshake: Some(handshake), .. } = session.state_mut()
-            && handshake.wants_tls_byte()
-        {
-            let step = handshake.handle_tls_byte(&bytes);
-            self.login_step(id, step);
-            return;
+        match session.state_mut() {
+            State::Parked { .. } => self.unpark(id),
+            State::Ending { .. } => return self.grant_reads(id),
+            State::Opening { handshake: Some(handshake), .. } if handshake.wants_tls_byte() => {
+                let step = handshake.handle_tls_byte(&bytes);
+                return self.login_step(id, step);
+            }
+            State::Opening { .. }
+            | State::Idle { .. }
+            | State::Leased { .. }
+            | State::Resetting { .. }
+            | State::Draining { .. }
+            | State::Away { .. }
+            | State::Moving => {}
         }
         self.hear(id, bytes);
         self.grant_reads(id);
@@ -105,6 +105,9 @@ impl Engine {
             match stop {
                 Stop::Ready { transaction, last } => self.ready(id, client, transaction, last),
                 Stop::Piece(piece, turn) => self.leased_turned(id, &chunk, &piece, turn),
+            }
+            if read >= chunk.len() || self.served(id) != Some(client) {
+                break;
             }
         }
         if read < chunk.len() {
@@ -131,18 +134,19 @@ impl Engine {
 
     /// Passes on what has come for a client.
     pub(super) fn flush_client(&mut self, id: ClientId) {
-        match self.clients.get_mut(&id).map(|c| &mut c.kind) {
-            Some(Kind::Exchange(_)) => self.flush_answer(id),
-            Some(Kind::Socket(socket)) => {
+        let Some(client) = self.clients.get_mut(&id) else { return };
+        match &mut client.kind {
+            Kind::Exchange(_) => self.flush_answer(id),
+            Kind::Socket(socket) => {
                 // It is silent from here on: what the database took is not its time.
                 socket.active_at = self.now;
-                let unarmed = socket.armed.is_none();
+                let unarmed = client.armed.is_none();
                 self.flush_socket(id);
                 if unarmed {
                     self.arm_socket(id);
                 }
             }
-            Some(Kind::Lease(_)) | None => {}
+            Kind::Lease(_) => {}
         }
     }
 
@@ -157,9 +161,6 @@ impl Engine {
         read: &mut usize,
     ) -> Option<Stop> {
         let mut rest = chunk.get(*read..).filter(|rest| !rest.is_empty())?;
-        if self.served(id) != Some(client) {
-            return None;
-        }
         let session = self.sessions.get_mut(&id)?;
         let holder = session.client()?;
         let mut listener = self.clients.get_mut(&client)?.listener()?;
@@ -168,7 +169,7 @@ impl Engine {
         let mut passage = Passage { from: *read, to: *read, bytes: 0 };
         let stop = loop {
             let Some(piece) = scanner.next_whole(&mut rest) else { break None };
-            if talk.passes(piece.tag()) {
+            if talk.passes(&piece) {
                 passage.to = chunk.len() - rest.len();
                 continue;
             }

@@ -30,6 +30,8 @@ impl Engine {
             class,
             caller: None,
             arrived: self.now,
+            waits_until: self.now,
+            armed: None,
             granted: None,
             kind: Kind::Lease(Box::new(lease)),
         };

@@ -290,7 +290,10 @@ impl Engine {
         };
         self.idle.retain(|&other| other != id);
         self.timers.clear_all(Target::Session(id));
-        self.enter(id, Why::LinkLost, |seat| State::Away { seat, until, remote });
+        self.enter(id, Why::LinkLost, |seat| State::Away { seat, until, remote: Box::new(remote) });
+        if !self.away.contains(&id) {
+            self.away.push(id);
+        }
         self.settle_loss(id, work, detail);
     }
 

@@ -47,6 +47,7 @@ use crate::pool::classes::Classes;
 use crate::pool::client::Client;
 use crate::pool::health::Health;
 use crate::pool::queue::Queue;
+use crate::pool::requests::Requests;
 use crate::pool::session::{Session, State, Why};
 use crate::pool::socket::Key;
 use crate::pool::timers::Timers;
@@ -81,7 +82,7 @@ pub struct Engine {
     streams: Table<StreamId, Carrier>,
     clients: Table<ClientId, Client>,
     /// Running and waiting requests by the id their callers gave them.
-    requests: BTreeMap<[u8; 16], ClientId>,
+    requests: Requests,
     /// At most `max_waiters` more than the cap has room for.
     waiters: Queue,
     classes: Classes,
@@ -105,9 +106,9 @@ pub struct Engine {
     /// Sockets that may not send more while requests use up their memory.
     starved: BTreeSet<ClientId>,
     spare_talks: SpareTalks,
-    /// Room in which messages for a session are put together. It is taken out for that: what is
-    /// forgotten in it is gone, and never another session's.
-    spare_outgoing: Outgoing,
+    /// Room in which messages for a session are put together. Whoever uses it begins with nothing:
+    /// what is forgotten in it is gone, and never another session's.
+    outgoing: Outgoing,
     /// The session of which a chunk is being read: nothing is sent on it meanwhile.
     heard: Option<SessionId>,
     /// Something is to be said on it as soon as the chunk is read.
@@ -122,6 +123,8 @@ pub struct Engine {
     links: Links,
     /// Of this configuration: a session of another is not taken over.
     fingerprint: Fingerprint,
+    /// Sessions whose link was lost; some of them may be back, or gone.
+    away: Vec<SessionId>,
     /// Since when no agent has been there.
     alone_since: Instant,
     /// Bytes of what sockets have prepared and set.
@@ -162,7 +165,7 @@ impl Engine {
             stalled: BTreeSet::new(),
             starved: BTreeSet::new(),
             spare_talks: SpareTalks::default(),
-            spare_outgoing: Outgoing::default(),
+            outgoing: Outgoing::default(),
             heard: None,
             speaks_next: false,
             opens_put_off: false,
@@ -170,6 +173,7 @@ impl Engine {
             budget: Budget::new(settings.pool_size),
             links: Links::new(&settings, object_life),
             fingerprint: Fingerprint::of(&settings),
+            away: Vec::new(),
             alone_since: now,
             settings,
             now,
@@ -182,7 +186,7 @@ impl Engine {
             sessions: Table::default(),
             streams: Table::default(),
             clients: Table::default(),
-            requests: BTreeMap::new(),
+            requests: Requests::default(),
             idle: Vec::new(),
             cancels: Cancels::default(),
             client_bytes: 0,

@@ -32,7 +32,10 @@ impl Engine {
             return;
         }
         self.timers.clear(Target::Pool, Reason::TunnelWait);
-        self.opens_put_off = self.sessions_wanted() > 0;
+        let next_free = self.expire_away();
+        // While all sessions are in use, nothing but a place that is given up changes anything.
+        let hopeless = self.budget.is_full() && next_free.is_none();
+        self.opens_put_off = !hopeless && self.sessions_wanted() > 0;
         if !self.opens_put_off {
             self.timers.clear(Target::Pool, Reason::ConnectBackoff);
             return;
@@ -43,7 +46,6 @@ impl Engine {
             }
             return;
         }
-        let next_free = self.expire_away();
         while self.budget.opening() < self.opens_wanted() {
             match self.choose_way() {
                 Choice::Open(way) => {
@@ -114,13 +116,18 @@ impl Engine {
 
     /// Forgets sessions that an absent agent has ended by now; tells when the next will be.
     fn expire_away(&mut self) -> Option<Instant> {
-        let away = |(&id, s): (&SessionId, &Session)| s.away().map(|(_, until)| (until, id));
-        let mut away: Vec<(Instant, SessionId)> = self.sessions.iter().filter_map(away).collect();
+        if self.away.is_empty() {
+            return None;
+        }
+        let until = |&id: &SessionId| Some((self.sessions.get(&id)?.away()?.1, id));
+        let mut away: Vec<(Instant, SessionId)> = self.away.iter().filter_map(until).collect();
         away.sort_unstable();
         let over = away.partition_point(|&(until, _)| until <= self.now);
         for &(_, id) in away.iter().take(over) {
             self.forget_session(id);
         }
+        self.away.clear();
+        self.away.extend(away.iter().skip(over).map(|&(_, id)| id));
         away.get(over).map(|&(until, _)| until)
     }
 
@@ -161,7 +168,7 @@ impl Engine {
         match Handshake::begin(&self.settings, way) {
             Ok((begun, step)) => {
                 if let State::Opening { handshake, .. } = session.state_mut() {
-                    *handshake = Some(begun);
+                    *handshake = Some(Box::new(begun));
                 }
                 self.login_step(id, Ok(step));
             }

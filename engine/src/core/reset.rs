@@ -75,7 +75,7 @@ impl Engine {
 
     fn resets(&mut self, id: SessionId, reset: Reset) {
         self.counters.resets += 1;
-        self.enter(id, Why::Answered, |seat| State::Resetting { seat, reset });
+        self.enter(id, Why::Answered, |seat| State::Resetting { seat, reset: Box::new(reset) });
         self.timers.set(Target::Session(id), Reason::ResetDeadline, self.now + RESET_TIMEOUT);
     }
 

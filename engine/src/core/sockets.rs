@@ -27,6 +27,8 @@ impl Engine {
             class,
             caller: None,
             arrived: self.now,
+            waits_until: self.now,
+            armed: None,
             granted: None,
             kind: Kind::Socket(Box::new(Socket::new(terms, self.settings.mode, self.now))),
         };
@@ -141,11 +143,11 @@ impl Engine {
         let Kind::Socket(socket) = &mut client.kind else { return };
         let Some(session) = self.sessions.get_mut(&session_id) else { return };
         let mut talk = self.spare_talks.begin(session.written);
-        let mut out = std::mem::take(&mut self.spare_outgoing);
+        let out = self.outgoing.begin();
         if socket.mode == Mode::Session {
             talk.must_reset = true;
         }
-        let sets = make_ready(session, &socket.settings, &mut talk, &mut out);
+        let sets = make_ready(session, &socket.settings, &mut talk, out);
         talk.trying = socket.untried && sets;
         socket.untried &= talk.trying;
         socket.turns = 0;
@@ -156,9 +158,8 @@ impl Engine {
         if let State::Leased { work, .. } = session.state_mut() {
             *work = Work::Talking(talk);
         }
-        let bytes = out.take();
-        self.spare_outgoing = out;
-        if !bytes.is_empty() {
+        if !out.is_empty() {
+            let bytes = out.take();
             self.write_session(session_id, bytes);
         }
         self.forward_socket(id);

@@ -17,6 +17,7 @@ use crate::time::{Instant, Millis, Reason};
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 enum Due {
     StartUp,
+    Wait,
     Idle,
     IdleInTransaction,
     Query,
@@ -31,7 +32,7 @@ impl Engine {
             && let Some((reason, target)) = self.timers.pop_due(self.now)
         {
             match target {
-                Target::Client(id) => self.client_due(id, reason),
+                Target::Client(id) => self.client_due(id),
                 Target::Session(id) => self.session_due(id, reason),
                 Target::Link(id) => {
                     self.links.overdue(id);
@@ -42,64 +43,106 @@ impl Engine {
         }
     }
 
-    fn client_due(&mut self, id: ClientId, reason: Reason) {
-        let Some(client) = self.clients.get(&id) else { return };
-        if reason == Reason::ClientDue {
-            return match &client.kind {
-                Kind::Socket(_) => self.socket_due(id),
-                Kind::Lease(_) => self.lease_due(id),
-                Kind::Exchange(_) => {}
-            };
-        }
-        match (client.place, reason) {
-            (Place::Waiting, Reason::WaiterDeadline | Reason::RequestDeadline) => {
-                if planted!(DeadlineIgnoredInQueue) {
-                    return;
-                }
-                let failure = self.why_not_served(id);
-                self.fail(id, &failure);
-            }
-            (Place::Running(session), Reason::RequestDeadline) => {
-                let failure = if self.is_verifying(session) {
-                    self.why_not_served(id)
-                } else {
-                    let deadline = client.exchange().map_or(self.now, |e| e.deadline);
-                    Failure::OutOfTime { after: deadline.since(client.arrived) }
-                };
-                self.fail(id, &failure);
-                self.abandon(session, Why::OutOfTime);
-            }
-            (Place::Running(session), Reason::Probe) => {
-                if self.is_verifying(session) {
-                    self.send_if_verifying(session);
-                } else {
-                    self.timers.set(Target::Client(id), Reason::Probe, self.now + PROBE_EVERY);
-                    self.outputs.push_back(Output::Probe { client: id });
-                }
-            }
-            _ => {}
+    fn client_due(&mut self, id: ClientId) {
+        let Some(client) = self.clients.get_mut(&id) else { return };
+        client.armed = None;
+        match &client.kind {
+            Kind::Exchange(_) => self.exchange_due(id),
+            Kind::Socket(_) => self.socket_due(id),
+            Kind::Lease(_) => self.lease_due(id),
         }
     }
 
-    /// When something falls due for a socket, if anything does. A deadline that is set already and
-    /// not later is left: when it comes, this is asked again.
-    pub(super) fn arm_socket(&mut self, id: ClientId) {
-        if self.is_armed_soon(id) {
+    /// The caller of a request that runs is asked then, or taken to live if it was.
+    pub(super) fn ask_at(&mut self, id: ClientId, at: Instant) {
+        if let Some(exchange) = self.clients.get_mut(&id).and_then(Client::exchange_mut) {
+            exchange.probe_at = at;
+            self.arm(id);
+        }
+    }
+
+    /// Sees to it that a client is looked at when something falls due for it.
+    pub(super) fn arm(&mut self, id: ClientId) {
+        let Some(client) = self.clients.get(&id) else { return };
+        match &client.kind {
+            Kind::Exchange(_) => self.arm_at(id, exchange_deadline(client)),
+            Kind::Socket(_) => self.arm_socket(id),
+            Kind::Lease(_) => {}
+        }
+    }
+
+    /// The same for one that begins to wait. Soon it runs, as a rule, and is to be asked whether it
+    /// lives; a look at it that is due by then serves for that too.
+    pub(super) fn arm_in_queue(&mut self, id: ClientId) {
+        if self.clients.get(&id).is_some_and(|client| client.exchange().is_some()) {
+            self.arm_at(id, Some(self.now + PROBE_EVERY));
+        }
+        self.arm(id);
+    }
+
+    /// One deadline is set for a client. One that is set already and not later is left: when it
+    /// comes, it is asked again what falls due.
+    fn arm_at(&mut self, id: ClientId, at: Option<Instant>) {
+        let Some(client) = self.clients.get_mut(&id) else { return };
+        if let Some(at) = at
+            && client.armed.is_none_or(|set| at < set)
+        {
+            client.armed = Some(at);
+            self.timers.set(Target::Client(id), Reason::ClientDue, at);
+        }
+    }
+
+    fn exchange_due(&mut self, id: ClientId) {
+        let now = self.now;
+        let Some(client) = self.clients.get_mut(&id) else { return };
+        let (place, arrived, waits_until) = (client.place, client.arrived, client.waits_until);
+        let Some(exchange) = client.exchange_mut() else { return };
+        let deadline = exchange.deadline;
+        match place {
+            Place::Waiting if waits_until.min(deadline) <= now => return self.wait_over(id),
+            Place::Running(session) if deadline <= now => {
+                let failure = if self.is_verifying(session) {
+                    self.why_not_served(id)
+                } else {
+                    Failure::OutOfTime { after: deadline.since(arrived) }
+                };
+                self.fail(id, &failure);
+                return self.abandon(session, Why::OutOfTime);
+            }
+            Place::Running(session) if exchange.probe_at <= now => {
+                if self.is_verifying(session) {
+                    return self.send_if_verifying(session);
+                }
+                self.outputs.push_back(Output::Probe { client: id });
+                return self.ask_at(id, now + PROBE_EVERY);
+            }
+            Place::Waiting | Place::Running(_) | Place::Reading | Place::Resting => {}
+        }
+        self.arm(id);
+    }
+
+    /// A client's time in the queue is over.
+    fn wait_over(&mut self, id: ClientId) {
+        if planted!(DeadlineIgnoredInQueue) {
             return;
         }
-        let Some(at) = self.socket_deadline(id).map(|(at, _)| at) else { return };
-        let Some(socket) = self.clients.get_mut(&id).and_then(Client::socket_mut) else { return };
-        if socket.armed.is_none_or(|set| at < set) {
-            socket.armed = Some(at);
-            self.timers.set(Target::Client(id), Reason::ClientDue, at);
+        let failure = self.why_not_served(id);
+        self.fail(id, &failure);
+    }
+
+    /// Sees to it that a socket is looked at when something falls due for it.
+    pub(super) fn arm_socket(&mut self, id: ClientId) {
+        if !self.is_armed_soon(id) {
+            self.arm_at(id, self.socket_deadline(id).map(|(at, _)| at));
         }
     }
 
     /// True if a socket's deadline is set for a moment at which none of its times can be over, whatever
     /// it does: as a rule, because there is a query every now and then.
     fn is_armed_soon(&self, id: ClientId) -> bool {
-        let Some(socket) = self.clients.get(&id).and_then(Client::socket) else { return true };
-        let Some(armed) = socket.armed else { return false };
+        let Some(client) = self.clients.get(&id) else { return true };
+        let Some(socket) = client.socket() else { return true };
+        let Some(armed) = client.armed else { return false };
         let limits = [
             START_UP_TIMEOUT,
             self.settings.client_idle_timeout,
@@ -109,6 +152,7 @@ impl Engine {
         set.into_iter().all(|limit| armed <= socket.active_at + limit)
             && socket.query_until.is_none_or(|at| armed <= at)
             && socket.transaction_until.is_none_or(|at| armed <= at)
+            && (client.place != Place::Waiting || armed <= client.waits_until)
     }
 
     /// The next moment at which a socket's time is over, and what for.
@@ -130,6 +174,9 @@ impl Engine {
             (Stage::Open, Some(_)) => {
                 after(settings.idle_in_transaction_timeout).map(|at| (at, Due::IdleInTransaction))
             }
+            (Stage::Open, None) if client.place == Place::Waiting => {
+                Some((client.waits_until, Due::Wait))
+            }
             (Stage::Open, None) if client.place != Place::Resting => None,
             (Stage::Open, None) => after(settings.client_idle_timeout).map(|at| (at, Due::Idle)),
         };
@@ -140,9 +187,6 @@ impl Engine {
     }
 
     fn socket_due(&mut self, id: ClientId) {
-        if let Some(socket) = self.clients.get_mut(&id).and_then(Client::socket_mut) {
-            socket.armed = None;
-        }
         let Some((at, due)) = self.socket_deadline(id) else { return };
         if at > self.now {
             return self.arm_socket(id);
@@ -150,6 +194,7 @@ impl Engine {
         let settings = &self.settings;
         let failure = match due {
             Due::StartUp => self.why_not_greeted(id),
+            Due::Wait => return self.wait_over(id),
             Due::Idle => Failure::ClientIdle { after: settings.client_idle_timeout },
             Due::IdleInTransaction => {
                 Failure::IdleInTransaction { after: settings.idle_in_transaction_timeout }
@@ -256,5 +301,15 @@ impl Engine {
         } else if reason == Reason::EndDeadline {
             self.cut_cancel();
         }
+    }
+}
+
+/// The next moment at which something falls due for an exchange.
+fn exchange_deadline(client: &Client) -> Option<Instant> {
+    let exchange = client.exchange()?;
+    match client.place {
+        Place::Waiting => Some(exchange.deadline.min(client.waits_until)),
+        Place::Running(_) => Some(exchange.deadline.min(exchange.probe_at)),
+        Place::Reading | Place::Resting => None,
     }
 }

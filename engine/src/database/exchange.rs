@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use pierhead_wire::pg::frontend;
-use pierhead_wire::pg::scan::{Direction, Message, Piece, Scanner};
+use pierhead_wire::pg::scan::{Direction, HEADER, Message, Piece, Scanner};
 use pierhead_wire::pg::tag::frontend as tag;
 
 use crate::limits::EXCHANGE_MESSAGES_MAX;
@@ -42,9 +42,18 @@ impl Plan {
 
     /// Its messages, one by one.
     pub(crate) fn pieces(&self) -> impl Iterator<Item = Piece<&[u8]>> {
-        let scanner = Scanner::new(Direction::Frontend);
         let mut rest: &[u8] = &self.bytes;
-        std::iter::from_fn(move || scanner.next_whole(&mut rest))
+        std::iter::from_fn(move || {
+            let &[tag, a, b, c, d, ..] = rest else { return None };
+            // They were checked when they came.
+            let size = u32::from_be_bytes([a, b, c, d]) as usize;
+            let (raw, behind) = rest.split_at_checked(size.saturating_add(HEADER - 4))?;
+            rest = behind;
+            Some(match tag {
+                tag::COPY_DATA => Piece::Bulk { tag, first: true, last: true, bytes: raw },
+                _ => Piece::Message(Message { tag, raw }),
+            })
+        })
     }
 }
 

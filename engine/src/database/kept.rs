@@ -9,11 +9,10 @@
 
 use bytes::Bytes;
 use pierhead_wire::pg::errors::ErrorFields;
-use pierhead_wire::pg::scan::{Message, Piece};
+use pierhead_wire::pg::scan::{Direction, Message, Piece, Scanner};
 use pierhead_wire::pg::tag::frontend as tag;
 
 use crate::limits::{KEPT_BYTES_MAX, SPARE_BYTES_MAX};
-use crate::statements::StatementId;
 
 /// The first messages of a lease, as the client sent them.
 #[derive(Debug, Default)]
@@ -21,14 +20,8 @@ pub(crate) struct Kept {
     on: bool,
     /// One behind the other.
     bytes: Vec<u8>,
-    /// The statement that the first Bind names, if nothing but its Parse came before.
-    statement: Option<StatementId>,
-    /// Something else than a Parse came before the last message.
-    mixed: bool,
-    last: u8,
-    described: bool,
-    syncs: usize,
-    after_sync: bool,
+    /// In place of those, a request that is kept as it came.
+    request: Bytes,
 }
 
 impl Kept {
@@ -37,51 +30,64 @@ impl Kept {
         self.on = true;
     }
 
+    /// A whole request is kept.
+    pub(crate) fn begin_with(&mut self, request: &Bytes) {
+        self.stop();
+        if request.len() <= KEPT_BYTES_MAX {
+            self.on = true;
+            self.request = request.clone();
+        }
+    }
+
     /// True if everything that was sent since the beginning is kept.
     pub(crate) fn is_on(&self) -> bool {
         self.on
     }
 
     /// Nothing need be kept any more.
+    #[inline]
     pub(crate) fn stop(&mut self) {
         if self.on {
-            let mut bytes = std::mem::take(&mut self.bytes);
-            bytes.clear();
-            bytes.shrink_to(SPARE_BYTES_MAX);
-            *self = Self { bytes, ..Self::default() };
+            self.on = false;
+            self.bytes.clear();
+            self.bytes.shrink_to(SPARE_BYTES_MAX);
+            self.request = Bytes::new();
         }
     }
 
     /// Notes a message, if messages are kept and this one can be.
     pub(crate) fn note(&mut self, piece: &Piece<&[u8]>) {
-        let Piece::Message(message) = piece else { return self.stop() };
-        if !self.on || self.bytes.len() + message.raw.len() > KEPT_BYTES_MAX {
-            return self.stop();
-        }
-        self.bytes.extend_from_slice(message.raw);
-        self.mixed |= !matches!(self.last, 0 | tag::PARSE);
-        self.last = message.tag;
-        self.after_sync |= self.syncs > 0;
-        self.described |= message.tag == tag::DESCRIBE;
-        self.syncs += usize::from(message.tag == tag::SYNC);
-    }
-
-    /// Notes what the message noted last binds.
-    pub(crate) fn binds(&mut self, statement: StatementId) {
-        if self.on && self.statement.is_none() && !self.mixed {
-            self.statement = Some(statement);
+        match piece {
+            Piece::Message(message) if self.bytes.len() + message.raw.len() <= KEPT_BYTES_MAX => {
+                self.bytes.extend_from_slice(message.raw);
+            }
+            Piece::Message(_) | Piece::Bulk { .. } => self.stop(),
         }
     }
 
-    /// The statement whose broken plan can be cured now.
-    pub(crate) fn curable(&self) -> Option<StatementId> {
-        let whole = self.on && self.described && self.syncs == 1 && !self.after_sync;
-        self.statement.filter(|_| whole)
+    /// True if the broken plan of the statement that is bound first can be cured: nothing but what
+    /// prepares it comes before, its rows are described, and nothing comes behind the one `Sync`.
+    pub(crate) fn is_curable(&self) -> bool {
+        let scanner = Scanner::new(Direction::Frontend);
+        let mut rest = if self.request.is_empty() { &self.bytes } else { &self.request[..] };
+        let (mut bound, mut described) = (false, false);
+        while let Some(piece) = scanner.next_whole(&mut rest) {
+            let Piece::Message(message) = piece else { return false };
+            match message.tag {
+                tag::BIND => bound = true,
+                tag::SYNC => return self.on && bound && described && rest.is_empty(),
+                tag::PARSE => {}
+                _ if !bound => return false,
+                _ => {}
+            }
+            described |= message.tag == tag::DESCRIBE;
+        }
+        false
     }
 
     /// The messages, to be sent again.
     pub(crate) fn messages(&self) -> Bytes {
-        Bytes::copy_from_slice(&self.bytes)
+        if self.request.is_empty() { Bytes::copy_from_slice(&self.bytes) } else { self.request.clone() }
     }
 }
 

@@ -15,6 +15,16 @@ pub(crate) struct Outgoing {
 }
 
 impl Outgoing {
+    /// The room, with nothing in it.
+    #[inline]
+    pub(crate) fn begin(&mut self) -> &mut Self {
+        if self.total > 0 {
+            debug_assert!(false, "{} bytes were put together and not sent", self.total);
+            *self = Self::default();
+        }
+        self
+    }
+
     /// Adds bytes of a client, as they lie in a chunk.
     pub(crate) fn push(&mut self, chunk: &Bytes, bytes: &[u8]) {
         self.total += bytes.len();
@@ -38,6 +48,11 @@ impl Outgoing {
         let result = write(&mut self.scratch);
         self.total += self.scratch.len() - before;
         result
+    }
+
+    /// True if nothing is to be written.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.total == 0
     }
 
     /// Bytes in all.

@@ -224,9 +224,9 @@ impl Replies {
 
     fn find_made(&mut self, waits: bool) -> Option<Made> {
         loop {
-            let unsent = self.queue.iter().take_while(|e| !e.expect.is_sent());
-            let flushed = unsent.clone().any(|e| e.expect == Expect::Flush);
-            if self.within != Within::Start || (waits && !flushed) {
+            let mut unsent = self.queue.iter().take_while(|e| !e.expect.is_sent());
+            let waits = waits && !unsent.any(|e| e.expect == Expect::Flush);
+            if self.within != Within::Start || waits {
                 return None;
             }
             match self.queue.front()?.expect {
@@ -325,6 +325,19 @@ impl Replies {
     pub(crate) fn passes(&mut self, tag: u8) -> bool {
         let head = self.queue.front().filter(|head| !head.note.is_ours()).map(|head| head.expect);
         head.is_some_and(|expect| self.part(expect, tag))
+    }
+
+    /// Takes the end of a statement of the client of whose text nothing is known that matters. False
+    /// if it is another one: [`Replies::accept`] tells.
+    #[inline]
+    pub(crate) fn completes(&mut self) -> bool {
+        let Some(head) = self.queue.front() else { return false };
+        let expect = head.expect;
+        let unknown = matches!(
+            (expect, &head.note),
+            (Expect::Query, Note::Asks { facts: None, .. }) | (Expect::Execute, Note::Nothing)
+        );
+        unknown && self.complete(expect).is_some()
     }
 
     /// Takes a message that is a part of the answer to the head of the queue, if it is one: it goes

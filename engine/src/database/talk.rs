@@ -20,7 +20,7 @@ use crate::database::outgoing::Outgoing;
 use crate::database::replies::{Accepted, Expect, Made, Note, Replies, Reply};
 use crate::database::transaction::Transaction;
 use crate::limits::PORTALS_MAX;
-use crate::sql::{Deallocate, Facts};
+use crate::sql::{self, Deallocate, Facts};
 use crate::state::Followed;
 use crate::statements::StatementId;
 use crate::time::Instant;
@@ -165,15 +165,15 @@ impl Talk {
 
     /// True if nothing is on the way, in either direction.
     pub(crate) fn is_quiet(&self) -> bool {
-        self.replies.is_empty() && self.is_between_segments()
+        self.is_between_segments() && self.replies.is_empty()
     }
 
     /// True if what is sent next begins a transaction, with nothing ahead of it but what readies the
     /// session for it.
     pub(crate) fn begins_turn(&self) -> bool {
-        self.transaction == Transaction::None
+        self.is_between_segments()
+            && self.transaction == Transaction::None
             && self.replies.are_ours()
-            && self.is_between_segments()
     }
 
     fn is_between_segments(&self) -> bool {
@@ -296,8 +296,15 @@ impl Talk {
     /// Takes a message that needs nothing but to be passed on. False if it means more, or nothing:
     /// [`Talk::turn`] tells.
     #[inline]
-    pub(crate) fn passes(&mut self, tag: u8) -> bool {
-        let plain = self.made.is_empty() && !self.owes_more() && self.replies.passes(tag);
+    pub(crate) fn passes(&mut self, piece: &Piece<&[u8]>) -> bool {
+        let plain = self.made.is_empty()
+            && !self.owes_more()
+            && match piece {
+                Piece::Message(message) if message.tag == tag::COMMAND_COMPLETE => {
+                    sql::is_of_rows(message.body()) && self.replies.completes()
+                }
+                Piece::Message(_) | Piece::Bulk { .. } => self.replies.passes(piece.tag()),
+            };
         if plain {
             self.answered = true;
             self.swallowing = false;
@@ -453,8 +460,7 @@ impl Talk {
             return false;
         }
         self.broken = Some(statement);
-        let curable = self.kept.curable() == Some(statement);
-        if !curable || self.cured || !self.made.is_empty() || self.transaction != Transaction::None
+        if !self.kept.is_curable() || self.cured || !self.made.is_empty() || self.transaction != Transaction::None
         {
             return false;
         }

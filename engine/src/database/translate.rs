@@ -90,6 +90,11 @@ impl Translator<'_> {
         if self.talk.kept.is_on() {
             self.talk.kept.note(piece);
         }
+        self.send(piece)
+    }
+
+    /// Sends one piece of what is kept as a whole, or not at all.
+    pub(crate) fn send(&mut self, piece: &Piece<&[u8]>) -> Result<(), Malformed> {
         match piece {
             Piece::Message(message) => {
                 let sent = self.message(message);
@@ -433,7 +438,6 @@ impl Translator<'_> {
             return self.bind_harmless(message);
         }
         if let Used::Statement(id) = used {
-            self.talk.kept.binds(id);
             let name = self.library.interned.name(id);
             let rest = self.out.write(|out| frontend::rename_bind(message, name.as_bytes(), out));
             self.out.push(self.chunk, rest.ok_or(Malformed("a malformed Bind"))?);

@@ -36,6 +36,11 @@ impl Budget {
         Some(Approval(()))
     }
 
+    /// True if no place is free: [`Budget::approve`] approves of nothing.
+    pub(crate) fn is_full(&self) -> bool {
+        !planted!(DoubleApproval) && self.opening + self.seated >= self.cap
+    }
+
     /// A place for a session that exists already, if the cap allows it.
     pub(crate) fn seat(&mut self) -> Option<Seat> {
         if self.opening + self.seated >= self.cap {

@@ -42,6 +42,10 @@ pub(crate) struct Client {
     pub(crate) caller: Option<String>,
     /// When it came, or, of a socket, began to wait.
     pub(crate) arrived: Instant,
+    /// When it will have waited for long enough, if it waits.
+    pub(crate) waits_until: Instant,
+    /// For when its deadline is set.
+    pub(crate) armed: Option<Instant>,
     /// When it was granted a session last.
     pub(crate) granted: Option<Instant>,
     pub(crate) kind: Kind,
@@ -58,7 +62,7 @@ pub(crate) enum Kind {
 /// One request and its answer.
 #[derive(Debug)]
 pub(crate) struct Exchange {
-    pub(crate) request_id: [u8; 16],
+    pub(crate) request_id: u128,
     pub(crate) plan: Plan,
     /// What it prepares; gone with it.
     pub(crate) speaker: Speaker,
@@ -70,6 +74,8 @@ pub(crate) struct Exchange {
     pub(crate) lease: Option<ClientId>,
     /// When the whole request is over.
     pub(crate) deadline: Instant,
+    /// When its caller is asked whether it lives, or an answer to that is late, if it runs.
+    pub(crate) probe_at: Instant,
     /// When its caller was last known to live.
     pub(crate) alive_at: Instant,
     /// How often it was tried and nothing sent.

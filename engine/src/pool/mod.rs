@@ -11,6 +11,7 @@ pub(crate) mod ordered;
 pub(crate) mod pieces;
 pub(crate) mod places;
 pub(crate) mod queue;
+pub(crate) mod requests;
 pub(crate) mod session;
 pub(crate) mod socket;
 pub(crate) mod stages;

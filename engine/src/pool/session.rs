@@ -199,10 +199,10 @@ pub(crate) struct Remote {
     pub(crate) parked: bool,
 }
 
-/// The state of a session.
+/// The state of a session. It is moved at every change, so what is large and rare is boxed.
 pub(crate) enum State {
     Opening {
-        handshake: Option<Handshake>,
+        handshake: Option<Box<Handshake>>,
         approval: Approval,
     },
     Idle {
@@ -215,7 +215,7 @@ pub(crate) enum State {
     },
     Resetting {
         seat: Seat,
-        reset: Reset,
+        reset: Box<Reset>,
     },
     /// No client holds it: what runs is cancelled, the rest of the answer read, and the end of a
     /// cancel awaited.
@@ -233,7 +233,7 @@ pub(crate) enum State {
     Away {
         seat: Seat,
         until: Instant,
-        remote: Remote,
+        remote: Box<Remote>,
     },
     Ending {
         seat: Seat,

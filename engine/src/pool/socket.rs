@@ -88,8 +88,6 @@ pub(crate) struct Socket {
     pub(crate) active_at: Instant,
     /// When what it runs has run for long enough.
     pub(crate) query_until: Option<Instant>,
-    /// For when its deadline is set.
-    pub(crate) armed: Option<Instant>,
     /// That time was over, and a cancel was sent.
     pub(crate) cancelled_by_time: bool,
     /// When its transaction has lasted for long enough.
@@ -129,7 +127,6 @@ impl Socket {
             active_at: now,
             query_until: None,
             cancelled_by_time: false,
-            armed: None,
             transaction_until: None,
         }
     }

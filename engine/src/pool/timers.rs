@@ -277,13 +277,10 @@ impl Kind {
     fn of(reason: Reason) -> Self {
         match reason {
             Reason::IdleTimeout | Reason::Lifetime | Reason::KeepAlive => Self::Housekeeping,
-            Reason::WaiterDeadline
-            | Reason::RequestDeadline
-            | Reason::ConnectDeadline
+            Reason::ConnectDeadline
             | Reason::ConnectBackoff
             | Reason::ResetDeadline
             | Reason::EndDeadline
-            | Reason::Probe
             | Reason::ClientDue
             | Reason::LinkDeadline
             | Reason::TunnelWait

@@ -18,7 +18,7 @@ mod signs;
 pub(crate) use self::control::{Control, Deallocate};
 pub(crate) use self::fingerprint::{fingerprint, normalised};
 pub(crate) use self::setting::{Change, literal};
-pub(crate) use self::signs::{Sign, Signs};
+pub(crate) use self::signs::{Sign, Signs, is_of_rows};
 
 pub(crate) use self::lexer::Kind;
 #[cfg(any(fuzzing, feature = "fuzzing"))]

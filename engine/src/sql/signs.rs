@@ -113,7 +113,7 @@ impl Signs {
     /// The signs in the tag of a `CommandComplete`, for statements whose text was not read. A tag
     /// says less than the text: that something was set or declared, not for how long.
     pub(crate) fn of_tag(tag: &[u8]) -> Self {
-        if ROWS.iter().any(|command| tag.starts_with(command)) {
+        if is_of_rows(tag) {
             return Self::default();
         }
         let mut tokens = Tokens::new(tag);
@@ -131,7 +131,13 @@ impl Signs {
 }
 
 /// What the tags of most statements begin with: those only read and write rows.
-const ROWS: [&[u8]; 4] = [b"SELECT ", b"INSERT ", b"UPDATE ", b"DELETE "];
+const ROWS: [&[u8; 7]; 4] = [b"SELECT ", b"INSERT ", b"UPDATE ", b"DELETE "];
+
+/// True for the tag of a statement that only reads and writes rows.
+#[inline]
+pub(crate) fn is_of_rows(tag: &[u8]) -> bool {
+    tag.first_chunk().is_some_and(|first: &[u8; 7]| ROWS.contains(&first))
+}
 
 /// Commands, by first word of a statement or of a tag.
 const COMMANDS: [(&str, Sign); 8] = [

@@ -1,9 +1,9 @@
 //! What the documents say, held against what is built.
 
+mod benchmarks;
 /// The file itself: the crate around it is for Workers, and large.
 #[path = "../../../coordinator/src/limits.rs"]
 mod coordinator;
-mod benchmarks;
 mod hints;
 mod limits;
 mod states;

@@ -35,9 +35,9 @@ pub fn outcome_record_len(outcome: &Outcome) -> usize {
 pub fn put_outcome(out: &mut BytesMut, outcome: &Outcome) {
     let length = outcome.encoded_len();
     out.reserve(HEADER_BYTES + length);
-    out.put_u8(KIND_OUTCOME);
     // Outcomes are below OUTCOME_BYTES_MAX by their texts' limits.
-    out.put_u32(u32::try_from(length).unwrap_or(u32::MAX));
+    let [a, b, c, d] = u32::try_from(length).unwrap_or(u32::MAX).to_be_bytes();
+    out.put_slice(&[KIND_OUTCOME, a, b, c, d]);
     outcome.put(out);
 }
 

@@ -111,13 +111,14 @@ impl Outcome {
 
     /// Puts the payload.
     pub(super) fn put(&self, out: &mut BytesMut) {
-        out.put_u8(self.status.code());
-        out.put_slice(&self.sqlstate.0);
-        out.put_u8(self.blame.code());
-        out.put_u8(self.retry.code());
-        out.put_u32(self.retry_after_ms);
-        out.put_u32(self.waited_ms);
-        out.put_u32(self.ran_ms);
+        let [a, b, c, d, e] = self.sqlstate.0;
+        let codes = [self.status.code(), a, b, c, d, e, self.blame.code(), self.retry.code()];
+        let times = [self.retry_after_ms, self.waited_ms, self.ran_ms].map(u32::to_be_bytes);
+        out.put_slice(&codes);
+        out.put_slice(times.as_flattened());
+        if self.message.is_empty() && self.hint.is_empty() {
+            return out.put_slice(&[0; 4]);
+        }
         put_text(out, cut(&self.message, OUTCOME_TEXT_BYTES_MAX));
         put_text(out, cut(&self.hint, OUTCOME_TEXT_BYTES_MAX));
     }

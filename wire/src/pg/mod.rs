@@ -12,10 +12,12 @@ pub mod startup;
 pub mod tag;
 mod write;
 
-use std::ffi::CStr;
-
 /// Splits a zero-terminated string off the front.
 fn c_string(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
-    let text = CStr::from_bytes_until_nul(bytes).ok()?.to_bytes_with_nul();
-    Some((text.split_last()?.1, bytes.get(text.len()..)?))
+    let text = match bytes.first()? {
+        // Most names are.
+        0 => 0,
+        _ => memchr::memchr(0, bytes)?,
+    };
+    Some((bytes.get(..text)?, bytes.get(text + 1..)?))
 }

@@ -22,7 +22,7 @@ pub(super) fn length(bytes: usize) -> u32 {
 
 /// Writes a zero-terminated string; what lies behind a zero byte inside is left out.
 pub(super) fn put_c_string(text: &[u8], out: &mut BytesMut) {
-    let end = text.iter().position(|&b| b == 0).unwrap_or(text.len());
+    let end = memchr::memchr(0, text).unwrap_or(text.len());
     out.put_slice(text.get(..end).unwrap_or_default());
     out.put_u8(0);
 }

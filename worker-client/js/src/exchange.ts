@@ -22,13 +22,15 @@ export class Exchange {
   readonly #timer: ReturnType<typeof setTimeout>;
   readonly #signal: AbortSignal | undefined;
   readonly #onAbort = () => this.#stop(ABORT_MS, () => this.#abortError());
-  /** Rejects when waiting on is pointless. */
-  readonly #cut: Promise<never>;
-  #reject!: (error: Error) => void;
+  /** Ends the wait that is under way. */
+  #reject: ((error: Error) => void) | undefined;
+  /** Why waiting on is pointless. */
+  #cut: Error | undefined;
   #cutTimer: ReturnType<typeof setTimeout> | undefined;
   #stream: ReadableStream | undefined;
   #reader: ReadableStreamBYOBReader | undefined;
-  #view: ArrayBuffer = new ArrayBuffer(READ_BYTES);
+  /** Lent to each read of a stream. */
+  #view: ArrayBuffer | undefined;
   /** Nothing is left that an abort could end. */
   #over = false;
   #stopped = false;
@@ -36,8 +38,6 @@ export class Exchange {
   private constructor(target: Lease, timeoutMs: number, signal: AbortSignal | undefined) {
     this.#target = target;
     this.#signal = signal;
-    this.#cut = new Promise((_, reject) => (this.#reject = reject));
-    this.#cut.catch(() => {});
     const after = Math.min(timeoutMs + GRACE_MS, TIMEOUT_MAX_MS);
     const late = () => unknownOutcome(`no answer after ${after} ms`, "caller");
     this.#timer = setTimeout(() => this.#stop(ABORT_MS / 4, late), after);
@@ -127,6 +127,7 @@ export class Exchange {
 
   async #read(): Promise<Uint8Array | undefined> {
     if (this.#reader === undefined) return undefined;
+    this.#view ??= new ArrayBuffer(READ_BYTES);
     const { value } = await this.#within(this.#reader.read(new Uint8Array(this.#view)));
     if (value === undefined || value.length === 0) return undefined;
     // The buffer comes back and is lent to the next read, so what is kept is a copy.
@@ -135,12 +136,16 @@ export class Exchange {
     return bytes;
   }
 
-  async #within<T>(work: PromiseLike<T>): Promise<T> {
-    const guarded = Promise.resolve(work).catch((thrown: unknown) => {
-      this.#over = true;
-      throw this.aborted ? this.#abortError(thrown) : platformError(thrown);
+  /** Waits, but no longer than there is reason to. */
+  #within<T>(work: PromiseLike<T>): Promise<T> {
+    return new Promise((resolve, reject) => {
+      this.#reject = reject;
+      if (this.#cut !== undefined) reject(this.#cut);
+      work.then(resolve, (thrown: unknown) => {
+        this.#over = true;
+        reject(this.aborted ? this.#abortError(thrown) : platformError(thrown));
+      });
     });
-    return Promise.race([guarded, this.#cut]);
   }
 
   /** Asks the coordinator to end the request, and waits `patience` milliseconds for its answer. */
@@ -149,7 +154,11 @@ export class Exchange {
     this.#stopped = true;
     // Whether it arrives makes no difference here.
     Promise.resolve(this.#target.abort(this.#id)).catch(() => {});
-    if (error !== undefined) this.#cutTimer = setTimeout(() => this.#reject(error()), patience);
+    if (error === undefined) return;
+    this.#cutTimer = setTimeout(() => {
+      this.#cut = error();
+      this.#reject?.(this.#cut);
+    }, patience);
   }
 
   #abortError(cause: unknown = this.#signal?.reason): AbortError {

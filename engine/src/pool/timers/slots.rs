@@ -23,7 +23,7 @@ struct Slot {
 
 impl Slot {
     fn new(key: Key) -> Self {
-        let few = [(Reason::WaiterDeadline, Instant(0)); FEW];
+        let few = [(Reason::ClientDue, Instant(0)); FEW];
         Self { key, few, used: 0, more: Vec::new() }
     }
 

@@ -7,15 +7,15 @@ use crate::rng::Rng;
 fn due_deadlines_come_out_in_order() {
     let mut timers = Timers::default();
     let client = Target::Client(ClientId(1));
-    timers.set(client, Reason::WaiterDeadline, Instant(30));
-    timers.set(client, Reason::Probe, Instant(10));
+    timers.set(client, Reason::TunnelWait, Instant(30));
+    timers.set(client, Reason::EndDeadline, Instant(10));
     timers.set(Target::Pool, Reason::KeepAlive, Instant(20));
-    timers.set(client, Reason::Probe, Instant(25));
+    timers.set(client, Reason::EndDeadline, Instant(25));
     assert_eq!(timers.next().active.map(|d| d.at), Some(Instant(25)));
     assert_eq!(timers.next().housekeeping.map(|d| d.at), Some(Instant(20)));
     assert_eq!(timers.pop_due(Instant(19)), None);
     assert_eq!(timers.pop_due(Instant(25)), Some((Reason::KeepAlive, Target::Pool)));
-    assert_eq!(timers.pop_due(Instant(25)), Some((Reason::Probe, client)));
+    assert_eq!(timers.pop_due(Instant(25)), Some((Reason::EndDeadline, client)));
     timers.clear_all(client);
     assert_eq!(timers.next(), Timeouts::default());
 }
@@ -30,10 +30,10 @@ fn some(rng: &mut Rng, targets: u64) -> (Target, Reason) {
         Target::Pool,
     ][rng.below(4) as usize];
     let reasons = [
-        Reason::WaiterDeadline,
-        Reason::RequestDeadline,
+        Reason::TunnelWait,
+        Reason::ClientDue,
         Reason::ResetDeadline,
-        Reason::Probe,
+        Reason::EndDeadline,
         Reason::Park,
         Reason::LinkDeadline,
         Reason::IdleTimeout,
@@ -106,19 +106,19 @@ fn it_agrees_with_a_plain_table() {
 fn a_target_may_have_every_deadline_at_once() {
     let mut timers = Timers::default();
     let reasons = [
-        Reason::WaiterDeadline,
-        Reason::RequestDeadline,
+        Reason::TunnelWait,
+        Reason::ClientDue,
         Reason::ConnectDeadline,
         Reason::ConnectBackoff,
         Reason::ResetDeadline,
         Reason::EndDeadline,
-        Reason::Probe,
+        Reason::Park,
         Reason::IdleTimeout,
     ];
     for (at, reason) in (0..).zip(reasons) {
         timers.set(Target::Pool, reason, Instant(at));
     }
-    timers.clear(Target::Pool, Reason::RequestDeadline);
+    timers.clear(Target::Pool, Reason::ClientDue);
     let due: Vec<_> = std::iter::from_fn(|| timers.pop_due(Instant(9))).map(|d| d.0).collect();
     assert_eq!(due, [&reasons[..1], &reasons[2..]].concat());
 }
@@ -129,7 +129,7 @@ fn deadlines_that_come_and_go_leave_nothing_behind() {
     timers.set(Target::Pool, Reason::EndDeadline, Instant(1));
     for id in 0..10_000 {
         let client = Target::Client(ClientId(id));
-        timers.set(client, Reason::RequestDeadline, Instant(30_000 + id));
+        timers.set(client, Reason::ClientDue, Instant(30_000 + id));
         timers.clear_all(client);
     }
     let kept = timers.active.heap.len();

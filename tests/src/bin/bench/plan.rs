@@ -16,7 +16,9 @@ cargo xtask bench --render
     latency      the first and each further query, a batch, a transaction, at five distances
     throughput   queries per second and processor time, with 1 to 1,000 callers
     large        results of 1, 10 and 100 MB
+    storms       1,000 invocations at once, on a coordinator in three states and without one
     idle         memory of clients and sessions that do nothing, first answers after sleep, messages
+    weight       bytes of a deployment, starts of isolates, an agent's memory, instructions
     soak         only if named: memory over twenty minutes of load
 
   A full run writes docs/benchmarks/<section>.json, and docs/benchmarks.md with its charts anew; any
@@ -63,6 +65,10 @@ pub(crate) struct Plan {
     pub(crate) soak: Duration,
     pub(crate) soak_callers: usize,
     pub(crate) soak_turn: Duration,
+    /// Storms: invocations at once.
+    pub(crate) storm: usize,
+    /// Weight: queries that an agent carries before its memory is looked at.
+    pub(crate) carried: usize,
 }
 
 const FULL: Plan = Plan {
@@ -81,6 +87,8 @@ const FULL: Plan = Plan {
     soak: Duration::from_secs(20 * 60),
     soak_callers: 200,
     soak_turn: Duration::from_secs(30),
+    storm: 1_000,
+    carried: 10_000,
 };
 
 const QUICK: Plan = Plan {
@@ -99,6 +107,8 @@ const QUICK: Plan = Plan {
     soak: Duration::from_secs(2 * 60),
     soak_callers: 200,
     soak_turn: Duration::from_secs(15),
+    storm: 1_000,
+    carried: 10_000,
 };
 
 const SMOKE: Plan = Plan {
@@ -117,6 +127,8 @@ const SMOKE: Plan = Plan {
     soak: Duration::from_secs(1),
     soak_callers: 4,
     soak_turn: Duration::from_millis(500),
+    storm: 20,
+    carried: 100,
 };
 
 /// What makes pages of what is there; all by itself.

@@ -179,6 +179,16 @@ impl Stage {
         self.workerd.http("status")?.get(&path).await?.ok()?.json()
     }
 
+    /// Connections that Workers, and the native program, have opened to the database by themselves.
+    pub(crate) fn connections(&self) -> u64 {
+        self.paths.by_itself.stats().streams_total
+    }
+
+    /// Streams through the published tunnel that are open.
+    pub(crate) fn published_streams(&self) -> usize {
+        self.paths.cloudflared.stats().streams_now
+    }
+
     /// Panics if a way broke a limit of the platform.
     pub(crate) fn assert_clean(&self) {
         self.paths.cloudflared.assert_clean();

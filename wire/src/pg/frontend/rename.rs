@@ -58,8 +58,8 @@ fn rename<'a, B: AsRef<[u8]>>(
     let end = HEADER.checked_add(before)?.checked_add(old.len())?.checked_add(1)?;
     let rest = message.raw.as_ref().len().checked_sub(end)?;
     let fixed = HEADER - 1 + before + 1;
-    out.put_u8(message.tag);
-    out.put_u32(length(fixed.checked_add(name.len())?.checked_add(rest)?));
+    let [a, b, c, d] = length(fixed.checked_add(name.len())?.checked_add(rest)?).to_be_bytes();
+    out.put_slice(&[message.tag, a, b, c, d]);
     out.put_slice(start);
     put_c_string(name, out);
     message.raw.as_ref().get(end..)

@@ -4,7 +4,9 @@ mod idle;
 mod large;
 mod latency;
 mod soak;
+mod storms;
 mod throughput;
+mod weight;
 
 use std::sync::Arc;
 
@@ -16,7 +18,7 @@ use crate::progress::Progress;
 use crate::stage::Stage;
 
 /// All sections, in the order of a full run.
-pub(crate) const NAMES: [&str; 4] = ["latency", "throughput", "large", "idle"];
+pub(crate) const NAMES: [&str; 6] = ["latency", "throughput", "large", "storms", "idle", "weight"];
 
 /// Those that are measured only when they are named.
 pub(crate) const NAMED: [&str; 1] = ["soak"];
@@ -46,6 +48,8 @@ pub(crate) async fn measure(
         "large" => large::measure(stage, plan, progress).await,
         "idle" => idle::measure(plan, progress).await,
         "soak" => soak::measure(stage, plan, progress).await,
+        "storms" => storms::measure(stage, plan, progress).await,
+        "weight" => weight::measure(stage, plan, progress).await,
         other => bail!("there is no section {other}"),
     }
 }
