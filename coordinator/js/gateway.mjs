@@ -105,6 +105,10 @@ class Database extends RpcTarget {
     return this.#object.abort(requestId);
   }
 
+  watch(requestId, alive) {
+    return this.#object.watch(requestId, alive);
+  }
+
   /** Returned before the object has heard of it, so that what is called on it needs no second trip. */
   begin(options) {
     return new Lease(this.#object.begin(this.#options ?? options), this.#named);
@@ -132,6 +136,10 @@ class Lease extends RpcTarget {
     return this.#lease.abort(requestId);
   }
 
+  watch(requestId, alive) {
+    return this.#lease.watch(requestId, alive);
+  }
+
   [Symbol.dispose]() {
     this.#lease.then((lease) => lease[Symbol.dispose](), () => {});
   }
@@ -151,6 +159,8 @@ class Refused extends RpcTarget {
   }
 
   abort() {}
+
+  watch() {}
 
   begin() {
     return new Refused(this.#answer);

@@ -1,7 +1,7 @@
 import { AnswerError, AnswerReader, type AnswerRecord, type RequestOptions, encodeRequest } from "./envelope.js";
 import { AbortError, platformError, unknownOutcome } from "./errors.js";
 import { type Lease, dispose } from "./binding.js";
-import { ABORT_MS, GRACE_MS, READ_BYTES, TIMEOUT_MAX_MS } from "./limits.js";
+import { ABORT_MS, GRACE_MS, READ_BYTES, TIMEOUT_MAX_MS, WATCH_MS } from "./limits.js";
 
 /** How a call is made. */
 export interface CallOptions {
@@ -19,7 +19,8 @@ export class Exchange {
   readonly #target: Lease;
   readonly #id = crypto.getRandomValues(new Uint8Array(16));
   readonly #answer = new AnswerReader();
-  readonly #timer: ReturnType<typeof setTimeout>;
+  /** First of the callback, then of the deadline. */
+  #timer: ReturnType<typeof setTimeout>;
   readonly #signal: AbortSignal | undefined;
   readonly #onAbort = () => this.#stop(ABORT_MS, () => this.#abortError());
   /** Ends the wait that is under way. */
@@ -39,8 +40,7 @@ export class Exchange {
     this.#target = target;
     this.#signal = signal;
     const after = Math.min(timeoutMs + GRACE_MS, TIMEOUT_MAX_MS);
-    const late = () => unknownOutcome(`no answer after ${after} ms`, "caller");
-    this.#timer = setTimeout(() => this.#stop(ABORT_MS / 4, late), after);
+    this.#timer = setTimeout(() => this.#watch(after), WATCH_MS);
     signal?.addEventListener("abort", this.#onAbort);
   }
 
@@ -95,8 +95,7 @@ export class Exchange {
   }
 
   async #send(request: Uint8Array): Promise<void> {
-    const call = this.#target.exchange(request, () => {});
-    const answer = await this.#within(call);
+    const answer = await this.#within(this.#target.exchange(request));
     if (answer instanceof Uint8Array) {
       this.#over = true;
       this.#answer.push(answer);
@@ -146,6 +145,14 @@ export class Exchange {
         reject(this.aborted ? this.#abortError(thrown) : platformError(thrown));
       });
     });
+  }
+
+  /** The answer takes its time: the coordinator may ask from now on whether this caller lives. */
+  #watch(after: number): void {
+    const late = () => unknownOutcome(`no answer after ${after} ms`, "caller");
+    this.#timer = setTimeout(() => this.#stop(ABORT_MS / 4, late), after - WATCH_MS);
+    // Whether it arrives makes no difference here.
+    if (!this.#over) Promise.resolve(this.#target.watch(this.#id, () => {})).catch(() => {});
   }
 
   /** Asks the coordinator to end the request, and waits `patience` milliseconds for its answer. */
