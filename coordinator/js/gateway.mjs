@@ -213,7 +213,8 @@ class Passage {
         if (more === null) return;
         bytes = joined(bytes, more);
       } else {
-        return { ...verdict, rest: bytes.subarray(verdict.used ?? 0) };
+        // A copy: this is kept for as long as the client stays, and would keep its read buffer.
+        return { ...verdict, rest: bytes.slice(verdict.used ?? 0) };
       }
     }
   }
@@ -393,7 +394,13 @@ class Messages {
   }
 
   async #carryDown(object) {
-    for (let bytes; (bytes = await object.read(new ArrayBuffer(this.#limits.READ))) !== null; ) this.write(bytes);
+    // A silent object is waited for with a small buffer; one that has much to say is read in large pieces.
+    const { READ_IDLE, READ } = this.#limits;
+    let size = READ_IDLE;
+    for (let bytes; (bytes = await object.read(new ArrayBuffer(size))) !== null; ) {
+      size = bytes.length < READ_IDLE ? READ_IDLE : READ;
+      this.write(bytes);
+    }
   }
 
   close() {

@@ -8,7 +8,7 @@ pub(super) struct Chapter {
     pub(super) axis: Axis,
     /// Which contender ratios are to, and in words.
     pub(super) floor: Option<(&'static str, &'static str)>,
-    /// Whom it is held against, in words; the figures say which of them were there.
+    /// Whom it is held against, in words, or nobody; the figures say which of them were there.
     pub(super) peers: &'static str,
     pub(super) tables: &'static [Table],
     pub(super) charts: &'static [Chart],
@@ -237,12 +237,22 @@ pub(super) const CHAPTERS: &[Chapter] = &[
         id: "idle",
         axis: Axis { label: "", unit: "" },
         floor: None,
-        peers: "nobody: what idles elsewhere idles in processes of its own",
+        peers: "",
         tables: &[
             Table::Over {
                 title: "Memory of an idle client, bytes, by the number of them",
                 metrics: &["memory/client"],
                 ratios_at: None,
+            },
+            Table::Beside {
+                title: "Of which, with 1,000 clients",
+                at: 1_000.0,
+                columns: &[
+                    ("client/js", "JavaScript"),
+                    ("client/runtime", "runtime"),
+                    ("client/buffers", "buffers"),
+                    ("client/wasm", "wasm"),
+                ],
             },
             Table::Over {
                 title: "Memory of a parked session, bytes, by the number of them",
@@ -266,7 +276,7 @@ pub(super) const CHAPTERS: &[Chapter] = &[
         id: "soak",
         axis: Axis { label: "minutes", unit: " min" },
         floor: None,
-        peers: "nobody",
+        peers: "",
         tables: &[
             Table::Metrics {
                 title: "Memory over the second half, by the line through it",

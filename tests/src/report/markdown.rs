@@ -66,14 +66,18 @@ fn duration(seconds: f64) -> String {
     if seconds < 99.5 { format!("{seconds:.0} s") } else { format!("{:.0} min", seconds / 60.0) }
 }
 
-/// Which floor ratios are to, and which peers.
+/// Which floor ratios are to, and which peers; nothing where there is neither.
 fn against(chapter: &Chapter, section: &Section) -> String {
-    let floor = chapter.floor.map_or(String::new(), |(id, words)| {
+    let mut words = Vec::new();
+    if let Some((id, what)) = chapter.floor {
         let there = section.figures.iter().any(|figure| figure.contender == id);
         let missing = if there { "" } else { ", not measured in this run" };
-        format!("The floor is `{id}`, {words}{missing}. ")
-    });
-    format!("\n{floor}Held against {}.\n", chapter.peers)
+        words.push(format!("The floor is `{id}`, {what}{missing}."));
+    }
+    if !chapter.peers.is_empty() {
+        words.push(format!("Held against {}.", chapter.peers));
+    }
+    if words.is_empty() { String::new() } else { format!("\n{}\n", words.join(" ")) }
 }
 
 fn show(chapter: &Chapter, table: &Table, section: &Section) -> String {

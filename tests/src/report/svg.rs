@@ -45,6 +45,8 @@ const LEFT: f64 = 64.0;
 const RIGHT: f64 = 535.0;
 const TOP: f64 = 62.0;
 const BOTTOM: f64 = 358.0;
+/// Places that each have a tick; more of them are a course, not points.
+const PLACES_MAX: usize = 8;
 /// Between the lines of the legend.
 const LEADING: f64 = 20.0;
 
@@ -87,7 +89,8 @@ impl Scale {
         let ticks = match (even, log) {
             (true, true) => log_ticks(smallest, largest),
             (true, false) => linear_ticks(largest),
-            (false, _) => thinned(values),
+            (false, false) if values.len() > PLACES_MAX => linear_ticks(largest),
+            (false, _) => values,
         };
         let ends = (ticks.first().copied(), ticks.last().copied());
         let (from, to) = (ends.0.unwrap_or(0.0), ends.1.unwrap_or(1.0));
@@ -102,15 +105,6 @@ impl Scale {
         let share = if to > from { (share(value) - from) / (to - from) } else { 0.5 };
         self.sheet[0] + share * (self.sheet[1] - self.sheet[0])
     }
-}
-
-/// At most a dozen ticks, with both ends among them.
-fn thinned(places: Vec<f64>) -> Vec<f64> {
-    let step = places.len().div_ceil(12).max(1);
-    let last = places.last().copied();
-    let mut ticks: Vec<f64> = places.into_iter().step_by(step).collect();
-    ticks.extend(last.filter(|last| ticks.last() != Some(last)));
-    ticks
 }
 
 fn grid(svg: &mut String, chart: &Lines, x: &Scale, y: &Scale) {

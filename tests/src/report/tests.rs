@@ -264,19 +264,21 @@ fn engine_and_pgbouncer_stand_side_by_side() {
 
 #[test]
 fn growth_is_judged_by_what_was_there_before() {
-    let soak = |growth: f64| {
+    let soak = |growth: f64, minutes: f64| {
         let figures = vec![
-            figure("begin", "js", 0.0, "MB", &[10.0]),
-            figure("growth", "js", 0.0, "MB", &[growth]),
-            figure("memory", "js", 0.5, "MB", &[10.0]),
-            figure("memory", "js", 1.0, "MB", &[10.0]),
+            figure("begin", "isolate", 0.0, "MB", &[10.0]),
+            figure("growth", "isolate", 0.0, "MB", &[growth]),
+            figure("memory", "isolate", 0.5, "MB", &[10.0]),
+            figure("memory", "isolate", minutes, "MB", &[10.0]),
         ];
         rendered([section("soak", figures)])
     };
-    let still = soak(-0.3);
-    assert!(row(&still, "20 minutes").ends_with("| js -0.30 MB (-3.0 %) | **met** |"));
+    let still = soak(-0.3, 20.1);
+    assert!(row(&still, "20 minutes").ends_with("| isolate -0.30 MB (-3.0 %) | **met** |"));
     assert!(still.charts.contains_key("soak.svg"));
-    assert!(row(&soak(0.5), "20 minutes").ends_with("| **missed** |"));
+    assert!(row(&soak(0.6, 20.1), "20 minutes").ends_with("| **missed** |"));
+    assert!(row(&soak(0.0, 2.0), "20 minutes").ends_with("| not measured |"), "too short");
+    assert!(row(&soak(0.6, 2.0), "20 minutes").ends_with("| **missed** |"));
 }
 
 #[test]

@@ -62,6 +62,8 @@ struct Look {
 }
 
 async fn look(stage: &Stage, minutes: f64) -> Result<Look> {
+    // What the first collection finalizes is let go of by the second.
+    stage.workerd().heap_collected("coordinator").await?;
     let heap = stage.workerd().heap_collected("coordinator").await?;
     let wasm = stage.status(OBJECT).await?["wasm_memory_bytes"].as_u64();
     let wasm = wasm.context("the status names no wasm memory")?;
@@ -115,7 +117,8 @@ mod tests {
 
     #[test]
     fn a_line_is_fitted_to_what_lies_around_it() {
-        let near = |(a, b): (f64, f64), (c, d)| (a - c).abs() < 1e-9 && (b - d).abs() < 1e-9;
+        let near =
+            |(a, b): (f64, f64), (c, d): (f64, f64)| (a - c).abs() < 1e-9 && (b - d).abs() < 1e-9;
         assert!(near(fitted(&[(1.0, 5.0), (2.0, 7.0), (3.0, 9.0)]), (5.0, 9.0)));
         assert!(near(fitted(&[(0.0, 4.0), (1.0, 6.0), (2.0, 4.0)]), (14.0 / 3.0, 14.0 / 3.0)));
         assert!(near(fitted(&[(3.0, 4.0)]), (4.0, 4.0)));

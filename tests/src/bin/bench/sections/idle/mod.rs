@@ -9,12 +9,13 @@ use std::time::Duration;
 
 use anyhow::Result;
 use pierhead_tests::postgres::{Postgres, PostgresConfig};
+use pierhead_tests::process::{open_files, open_files_max};
 
 use super::Measured;
 use crate::plan::Plan;
 use crate::progress::Progress;
 use client::{Door, come};
-use scene::{Carrier, Scene};
+use scene::{Carrier, Held, Scene};
 
 /// Nobody is sent away for being silent.
 const KEYS: &str = "idle_timeout=10m&client_idle_timeout=off&wait_timeout=60s";
@@ -54,7 +55,7 @@ pub(super) async fn measure(plan: &Plan, progress: &mut Progress) -> Result<Meas
 const ROUNDS: usize = 3;
 
 const NOTES: [&str; 4] = [
-    "Of clients: `socket-…` come by the gateway, which lies in the object's isolate here and need not \
+    "Of clients: fewer than were planned where the system does not allow so many open files. `socket-…` come by the gateway, which lies in the object's isolate here and need not \
      in production; `object-…` is the object alone. Each has asked once. Memory is what the isolate \
      holds more than with the first twentieth of the smaller number, per client.",
     "Of sessions: those of a pool at rest, against a pool of five; `agent, resident` is what the agent's \
@@ -75,16 +76,35 @@ async fn clients(
 ) -> Result<()> {
     let scene = Scene::set(postgres, Carrier::Direct, POOL, KEYS).await?;
     let first = plan.clients.first().map_or(1, |clients| (clients / 20).max(1));
+    let before_files = open_files(scene.workerd().id())?;
     let mut all = come(scene.workerd(), door, first).await?;
     let before = scene.held().await?;
     for &clients in plan.clients {
+        let clients = clients.min(room(&scene, before_files, all.len())?);
+        if clients <= all.len() {
+            break;
+        }
         all.extend(come(scene.workerd(), door, clients - all.len()).await?);
-        let more = scene.held().await?.saturating_sub(before);
-        let each = more as f64 / (clients - first) as f64;
-        measured.figures.push("memory/client", door.id(), clients as f64, "bytes", each);
+        let each = scene.held().await?.more(before, clients - first);
+        let (figures, at) = (&mut measured.figures, clients as f64);
+        figures.push("memory/client", door.id(), at, "bytes", each.sum());
+        for (part, bytes) in each.parts() {
+            figures.push(&format!("client/{part}"), door.id(), at, "bytes", bytes);
+        }
     }
     Ok(())
 }
+
+/// How many clients workerd has descriptors for, by what those have taken that are there: it ends when
+/// it has none left. Whole thousands, so that rounds are of the same number.
+fn room(scene: &Scene, before: usize, clients: usize) -> Result<usize> {
+    let taken = open_files(scene.workerd().id())?.saturating_sub(before).max(clients);
+    let most = open_files_max().saturating_sub(before + SPARE_FILES) * clients / taken;
+    Ok(if most < 1_000 { most } else { most / 1_000 * 1_000 })
+}
+
+/// Descriptors that workerd wants for other things.
+const SPARE_FILES: usize = 200;
 
 /// Sessions of the pool that others are held against.
 const FEW: usize = 5;
@@ -99,26 +119,28 @@ async fn sessions(
     let (few, few_at_agent) = pool(postgres, carrier, FEW).await?;
     for &sessions in plan.sessions {
         let (many, many_at_agent) = pool(postgres, carrier, sessions).await?;
-        let more = (sessions - FEW) as f64;
-        let mut push = |who: &str, few: u64, many: u64| {
-            let each = many.saturating_sub(few) as f64 / more;
-            measured.figures.push("memory/session", who, sessions as f64, "bytes", each);
-        };
-        push(carrier.id(), few, many);
-        if carrier == Carrier::Agent {
-            push("agent-process", few_at_agent, many_at_agent);
+        let (figures, at) = (&mut measured.figures, sessions as f64);
+        let each = many.more(few, sessions - FEW).sum();
+        figures.push("memory/session", carrier.id(), at, "bytes", each);
+        if let (Some(few), Some(many)) = (few_at_agent, many_at_agent) {
+            let each = many.saturating_sub(few) as f64 / (sessions - FEW) as f64;
+            figures.push("memory/session", "agent-process", at, "bytes", each);
         }
     }
     Ok(())
 }
 
-/// What a pool of so many sessions at rest holds, in the isolate and in the agent's process.
-async fn pool(postgres: &Postgres, carrier: Carrier, sessions: usize) -> Result<(u64, u64)> {
+/// What a pool of so many sessions at rest holds in the isolate, and in the process of its agent.
+async fn pool(
+    postgres: &Postgres,
+    carrier: Carrier,
+    sessions: usize,
+) -> Result<(Held, Option<u64>)> {
     let keys = format!("{KEYS}&min_idle={sessions}");
     let scene = Scene::set(postgres, carrier, sessions, &keys).await?;
     scene.at_rest(sessions).await?;
     let at_agent = scene.agent().map(|agent| agent.resident_bytes()).transpose()?;
-    Ok((scene.held().await?, at_agent.unwrap_or(0)))
+    Ok((scene.held().await?, at_agent))
 }
 
 /// How many messages a thousand queries bring to the object.

@@ -42,6 +42,32 @@ impl Carrier {
     }
 }
 
+/// Bytes of an isolate by what they are; see [`PARTS`].
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Held([f64; 4]);
+
+/// JavaScript's objects; what the runtime keeps for them; buffers; wasm memory.
+pub(super) const PARTS: [&str; 4] = ["js", "runtime", "buffers", "wasm"];
+
+impl Held {
+    /// How much more it is than before for each of `count`.
+    pub(super) fn more(self, before: Self, count: usize) -> Self {
+        let mut more = self;
+        for (part, before) in more.0.iter_mut().zip(before.0) {
+            *part = (*part - before) / count as f64;
+        }
+        more
+    }
+
+    pub(super) fn sum(self) -> f64 {
+        self.0.iter().sum()
+    }
+
+    pub(super) fn parts(self) -> impl Iterator<Item = (&'static str, f64)> {
+        PARTS.into_iter().zip(self.0)
+    }
+}
+
 #[derive(Debug)]
 pub(super) struct Scene {
     // In this order, so that whoever calls goes before whoever is called.
@@ -131,13 +157,15 @@ impl Scene {
         }
     }
 
-    /// All that the isolate holds, in bytes: JavaScript, runtime, buffers, wasm.
-    pub(super) async fn held(&self) -> Result<u64> {
+    /// What the isolate holds.
+    pub(super) async fn held(&self) -> Result<Held> {
         // What the first collection finalizes is let go of by the second.
         self.workerd.heap_collected("coordinator").await?;
         let heap = self.workerd.heap_collected("coordinator").await?;
         let wasm = self.status().await?["wasm_memory_bytes"].as_u64();
-        Ok(heap.sum() + wasm.context("the status names no wasm memory")?)
+        let wasm = wasm.context("the status names no wasm memory")?;
+        let parts = [heap.used, heap.embedder, heap.backing, wasm];
+        Ok(Held(parts.map(|bytes| bytes as f64)))
     }
 
     /// Messages that the object has received from its tunnel so far; `None` where bytes come without.
