@@ -311,7 +311,7 @@ class Shell {
   /** One timer at most; a new one replaces it. Negative: none. */
   wakeIn(milliseconds) {
     clearTimeout(this.#timer);
-    this.#timer = milliseconds < 0 ? null : setTimeout(() => this.tell("timerFired"), milliseconds);
+    this.#timer = setTimeout(() => this.tell("timerFired"), milliseconds);
   }
 
   /** Unconfirmed, so that no traffic of this object waits for the write. */

@@ -1,14 +1,14 @@
 //! One input, full drain, then sleep: everything the engine says is done by the host, one to one.
 
-use pierhead_engine::ids::ClientId;
 use pierhead_engine::accounts::Usage;
+use pierhead_engine::ids::ClientId;
 use pierhead_engine::io::{Event, Input, Level, Output};
 use pierhead_engine::time::Instant;
 use pierhead_engine::{Engine, Status};
 
 use crate::config::Dials;
 use crate::host::Host;
-use crate::wake::{Arm, Timer, Wake};
+use crate::wake::{Arm, Wake};
 
 /// The engine of one database with the host that acts for it.
 pub(crate) struct Driver<H> {
@@ -103,11 +103,9 @@ impl<H: Host> Driver<H> {
     }
 
     fn arm(&mut self) {
-        let Arm { timer, alarm } = self.wake.arm(self.engine.poll_timeout());
-        match timer {
-            Timer::Set(at) => self.host.wake_in(Some(at.since(self.now).0)),
-            Timer::Cancel => self.host.wake_in(None),
-            Timer::Leave => {}
+        let Arm { timer, alarm } = self.wake.arm(self.now, self.engine.poll_timeout());
+        if let Some(at) = timer {
+            self.host.wake_in(at.since(self.now).0);
         }
         if let Some(at) = alarm {
             self.host.wake_later(at.0);
@@ -138,6 +136,7 @@ mod tests {
 
     use super::*;
     use crate::config::{Dial, TcpTls};
+    use crate::limits::TIMER_AHEAD;
 
     /// A host that writes down what it is told.
     #[derive(Default)]
@@ -210,8 +209,8 @@ mod tests {
         fn raise_epoch(&self) {
             self.note("raise_epoch".to_owned());
         }
-        fn wake_in(&self, ms: Option<u64>) {
-            self.note(ms.map_or("wake_never".to_owned(), |ms| format!("wake_in {ms}")));
+        fn wake_in(&self, ms: u64) {
+            self.note(format!("wake_in {ms}"));
         }
         fn wake_later(&self, epoch_ms: u64) {
             self.note(format!("wake_later {epoch_ms}"));
@@ -261,8 +260,9 @@ mod tests {
         let stream = StreamId(opened.unwrap_or_else(|| panic!("no stream")));
         let detail = "gone".to_owned();
         driver.feed(Input::StreamClosed { stream, orderly: false, accepted: 0, detail });
+        diary.take();
         assert_eq!(driver.engine.poll_timeout().active, None);
-        assert!(diary.take().contains(&"wake_never".to_owned()));
+        assert_rests(&mut driver, &diary);
     }
 
     #[test]
@@ -278,7 +278,15 @@ mod tests {
         driver.feed(Input::LinkClosed { link, detail: "closed".into() });
         let lines = diary.take();
         assert!(lines.iter().any(|line| line.starts_with("close_link 1: ")), "{lines:?}");
-        assert!(lines.contains(&"wake_never".to_owned()), "{lines:?}");
+        assert_rests(&mut driver, &diary);
+    }
+
+    /// The timer fires once more and is not set again.
+    fn assert_rests(driver: &mut Driver<&Diary>, diary: &Diary) {
+        diary.now.set(diary.now.get() + TIMER_AHEAD.0);
+        driver.timer_fired();
+        let lines = diary.take();
+        assert!(!lines.iter().any(|line| line.starts_with("wake_in ")), "{lines:?}");
     }
 
     #[test]

@@ -28,8 +28,8 @@ pub(crate) trait Host {
     fn close_link(&self, link: LinkId, reason: &str);
     fn attach(&self, link: LinkId, attachment: &Bytes);
     fn raise_epoch(&self);
-    /// Replaces the timer by one that fires in so many milliseconds, or by none.
-    fn wake_in(&self, ms: Option<u64>);
+    /// Replaces the timer by one that fires in so many milliseconds.
+    fn wake_in(&self, ms: u64);
     /// Replaces the alarm by one that fires at this time, even if the object has been evicted.
     fn wake_later(&self, epoch_ms: u64);
     fn log(&self, level: Level, text: &str);
@@ -191,8 +191,8 @@ impl Host for Shell {
         self.raise_epoch();
     }
 
-    fn wake_in(&self, ms: Option<u64>) {
-        self.wake_in(ms.map_or(-1.0, js_number));
+    fn wake_in(&self, ms: u64) {
+        self.wake_in(js_number(ms));
     }
 
     fn wake_later(&self, epoch_ms: u64) {

@@ -3,6 +3,14 @@
 use pierhead_wire::time::Millis;
 
 pierhead_wire::limits! {
+    "Timers":
+
+    /// How far ahead the object's timer is set at most: what is due later is looked at again when it
+    /// fires. So a query that is answered sooner leaves a timer behind for the next one, and no timer is
+    /// set and cancelled for each; an object that has fallen silent is kept from its sleep for no longer
+    /// than this.
+    pub const TIMER_AHEAD: Millis = Millis(500);
+
     "Sockets, to their clients":
 
     /// Bytes of the buffer that a silent client's next message is read into. It holds most messages;

@@ -1,38 +1,26 @@
 //! When the object is to be woken, and whether that is worth a call to the platform.
 
-use pierhead_engine::time::{Deadline, Instant, Timeouts};
+use pierhead_engine::time::{Instant, Timeouts};
+
+use crate::limits::TIMER_AHEAD;
 
 /// The pending timer and the pending alarm, as far as this object knows.
 ///
 /// A pending one that fires too early costs one idle call and is armed again; so neither is
-/// replaced unless the new deadline is earlier. Under load the timer fires once per deadline
-/// rather than once per query, and the alarm, which is a storage write, once per idle period.
-///
-/// A timer that nobody needs any more is cancelled all the same, because it would keep the object
-/// from hibernating. An alarm would not.
+/// replaced unless the new deadline is earlier, and neither is cancelled. The timer, which keeps the
+/// object from hibernating, is set for [`TIMER_AHEAD`] at most. The alarm, which is a storage write and
+/// keeps nothing awake, is set once per idle period.
 #[derive(Debug, Default)]
 pub(crate) struct Wake {
     timer: Option<Instant>,
     alarm: Option<Instant>,
 }
 
-/// What to arm now.
+/// What to arm now, in the place of what is pending.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub(crate) struct Arm {
-    pub(crate) timer: Timer,
+    pub(crate) timer: Option<Instant>,
     pub(crate) alarm: Option<Instant>,
-}
-
-/// What becomes of the timer.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub(crate) enum Timer {
-    /// It is early enough, or not needed and not pending.
-    #[default]
-    Leave,
-    /// It fires then.
-    Set(Instant),
-    /// It is not needed.
-    Cancel,
 }
 
 impl Wake {
@@ -47,18 +35,16 @@ impl Wake {
     }
 
     /// What must be armed so that neither deadline is missed.
-    pub(crate) fn arm(&mut self, timeouts: Timeouts) -> Arm {
-        let timer = match advance(&mut self.timer, timeouts.active) {
-            Some(at) => Timer::Set(at),
-            None if timeouts.active.is_none() && self.timer.take().is_some() => Timer::Cancel,
-            None => Timer::Leave,
-        };
-        Arm { timer, alarm: advance(&mut self.alarm, timeouts.housekeeping) }
+    pub(crate) fn arm(&mut self, now: Instant, timeouts: Timeouts) -> Arm {
+        let ahead = now + TIMER_AHEAD;
+        let timer = timeouts.active.map(|deadline| deadline.at.min(ahead));
+        let alarm = timeouts.housekeeping.map(|deadline| deadline.at);
+        Arm { timer: advance(&mut self.timer, timer), alarm: advance(&mut self.alarm, alarm) }
     }
 }
 
-fn advance(pending: &mut Option<Instant>, wanted: Option<Deadline>) -> Option<Instant> {
-    let wanted = wanted?.at;
+fn advance(pending: &mut Option<Instant>, wanted: Option<Instant>) -> Option<Instant> {
+    let wanted = wanted?;
     if pending.is_some_and(|at| at <= wanted) {
         return None;
     }
@@ -68,7 +54,7 @@ fn advance(pending: &mut Option<Instant>, wanted: Option<Deadline>) -> Option<In
 
 #[cfg(test)]
 mod tests {
-    use pierhead_engine::time::Reason;
+    use pierhead_engine::time::{Deadline, Reason};
 
     use super::*;
 
@@ -80,38 +66,48 @@ mod tests {
         }
     }
 
-    fn arm(timer: Timer, alarm: Option<u64>) -> Arm {
-        Arm { timer, alarm: alarm.map(Instant) }
+    fn arm(timer: Option<u64>, alarm: Option<u64>) -> Arm {
+        Arm { timer: timer.map(Instant), alarm: alarm.map(Instant) }
     }
 
-    fn set(ms: u64) -> Timer {
-        Timer::Set(Instant(ms))
-    }
+    const NOW: Instant = Instant(0);
 
     #[test]
     fn arms_only_what_is_earlier_than_what_is_pending() {
         let mut wake = Wake::default();
-        assert_eq!(wake.arm(timeouts(Some(30), Some(500))), arm(set(30), Some(500)));
-        assert_eq!(wake.arm(timeouts(Some(40), Some(600))), arm(Timer::Leave, None));
-        assert_eq!(wake.arm(timeouts(Some(20), Some(400))), arm(set(20), Some(400)));
+        assert_eq!(wake.arm(NOW, timeouts(Some(30), Some(500))), arm(Some(30), Some(500)));
+        assert_eq!(wake.arm(NOW, timeouts(Some(40), Some(600))), arm(None, None));
+        assert_eq!(wake.arm(NOW, timeouts(Some(20), Some(400))), arm(Some(20), Some(400)));
     }
 
     #[test]
-    fn cancels_a_timer_that_nobody_needs_once_and_leaves_the_alarm() {
+    fn a_timer_that_nobody_needs_stays_for_whoever_comes_next() {
         let mut wake = Wake::default();
-        wake.arm(timeouts(Some(30), Some(500)));
-        assert_eq!(wake.arm(timeouts(None, None)), arm(Timer::Cancel, None));
-        assert_eq!(wake.arm(timeouts(None, None)), arm(Timer::Leave, None));
-        assert_eq!(wake.arm(timeouts(Some(40), Some(600))), arm(set(40), None));
+        wake.arm(NOW, timeouts(Some(30), Some(500)));
+        assert_eq!(wake.arm(NOW, timeouts(None, None)), arm(None, None));
+        assert_eq!(wake.arm(NOW, timeouts(Some(40), Some(600))), arm(None, None));
+        wake.timer_fired();
+        assert_eq!(wake.arm(NOW, timeouts(None, None)), arm(None, None));
+    }
+
+    #[test]
+    fn what_is_due_late_is_looked_at_again_before() {
+        let mut wake = Wake::default();
+        let ahead = TIMER_AHEAD.0;
+        assert_eq!(wake.arm(NOW, timeouts(Some(30_000), None)), arm(Some(ahead), None));
+        assert_eq!(wake.arm(Instant(40), timeouts(Some(30_040), None)), arm(None, None));
+        wake.timer_fired();
+        let later = wake.arm(Instant(ahead), timeouts(Some(30_040), None));
+        assert_eq!(later, arm(Some(2 * ahead), None));
     }
 
     #[test]
     fn arms_again_after_firing() {
         let mut wake = Wake::default();
-        wake.arm(timeouts(Some(30), Some(500)));
+        wake.arm(NOW, timeouts(Some(30), Some(500)));
         wake.timer_fired();
-        assert_eq!(wake.arm(timeouts(Some(60), Some(560))), arm(set(60), None));
+        assert_eq!(wake.arm(NOW, timeouts(Some(60), Some(560))), arm(Some(60), None));
         wake.alarm_fired();
-        assert_eq!(wake.arm(timeouts(Some(60), Some(560))), arm(Timer::Leave, Some(560)));
+        assert_eq!(wake.arm(NOW, timeouts(Some(60), Some(560))), arm(None, Some(560)));
     }
 }

@@ -109,7 +109,8 @@ async fn fetch(mut request: Request, env: Env, _context: Context) -> Result<Resp
         }
         "/bench" => {
             let [what, user] = ["what", "user"].map(|key| parameter(&url, key).unwrap_or_default());
-            bench::work(&database, &user, &what, number(&url, "n", 1), number(&url, "from", 0)).await
+            bench::work(&database, &user, &what, number(&url, "n", 1), number(&url, "from", 0))
+                .await
         }
         "/typed" => Response::from_json(&typed::report(&database).await),
         _ => Response::error("no such endpoint; see the list in tests/app/src/lib.rs", 404),

@@ -62,7 +62,7 @@ fn list(profile: &Value) -> Table {
     }
     let sum: u64 = hits.values().sum();
     let mut sorted: Vec<_> = hits.into_iter().collect();
-    sorted.sort_by(|a, b| b.1.cmp(&a.1));
+    sorted.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
     let mut table = Table::new([("share", Align::Right), ("function", Align::Left)]);
     for (label, count) in sorted.into_iter().take(LINES).filter(|(_, count)| *count > 0) {
         let share = format!("{:.1} %", count as f64 * 100.0 / sum.max(1) as f64);
