@@ -210,6 +210,12 @@ fn write_plan(
         // The plan was checked when it came.
         let _: Result<(), Malformed> = translator.send(&piece);
     }
+    let bytes = &exchange.plan.bytes;
+    if out.is_whole(bytes) {
+        out.push_whole(bytes.clone())
+    } else {
+        out.settle(bytes)
+    }
     shown.get()
 }
 
@@ -283,7 +289,12 @@ impl Rules<'_> {
                 start: &socket.start_settings,
             };
             let (done, stop) = self.write_lump(lump, &mut translator);
-            socket.inbox.skip_part(done);
+            if out.is_whole(lump.bytes()) {
+                out.push_whole(socket.inbox.take_lump(done));
+            } else {
+                out.settle(lump.bytes());
+                socket.inbox.skip_part(done);
+            }
             match stop {
                 Some(stop) => return stop,
                 None if done.is_empty() => return Stop::Empty,

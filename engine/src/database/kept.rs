@@ -87,7 +87,11 @@ impl Kept {
 
     /// The messages, to be sent again.
     pub(crate) fn messages(&self) -> Bytes {
-        if self.request.is_empty() { Bytes::copy_from_slice(&self.bytes) } else { self.request.clone() }
+        if self.request.is_empty() {
+            Bytes::copy_from_slice(&self.bytes)
+        } else {
+            self.request.clone()
+        }
     }
 }
 

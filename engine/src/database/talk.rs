@@ -460,7 +460,10 @@ impl Talk {
             return false;
         }
         self.broken = Some(statement);
-        if !self.kept.is_curable() || self.cured || !self.made.is_empty() || self.transaction != Transaction::None
+        if !self.kept.is_curable()
+            || self.cured
+            || !self.made.is_empty()
+            || self.transaction != Transaction::None
         {
             return false;
         }

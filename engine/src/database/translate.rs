@@ -385,7 +385,8 @@ impl Translator<'_> {
     fn make_room(&mut self, number: u64) {
         if self.on_session.has(number) == Has::Pending {
             let name = self.library.interned.name_of(number);
-            self.out.write(|out| frontend::write_close_statement(name.as_bytes(), out));
+            self.out
+                .insert(self.chunk, |out| frontend::write_close_statement(name.as_bytes(), out));
             self.talk.sent(Expect::Close, Note::Ours);
             self.on_session.sent_again(number);
         } else if let Some(displaced) = self.on_session.sent(number) {
@@ -396,14 +397,14 @@ impl Translator<'_> {
 
     fn write_close(&mut self, number: u64) {
         let name = self.library.interned.name_of(number);
-        self.out.write(|out| frontend::write_close_statement(name.as_bytes(), out));
+        self.out.insert(self.chunk, |out| frontend::write_close_statement(name.as_bytes(), out));
         self.talk.sent(Expect::Close, Note::Evicts { number });
     }
 
     fn write_parse(&mut self, id: StatementId) {
         let interned = &self.library.interned;
         let name = interned.name(id);
-        self.out.write(|out| {
+        self.out.insert(self.chunk, |out| {
             frontend::write_parse(name.as_bytes(), interned.sql(id), interned.types(id), out);
         });
     }
@@ -439,7 +440,9 @@ impl Translator<'_> {
         }
         if let Used::Statement(id) = used {
             let name = self.library.interned.name(id);
-            let rest = self.out.write(|out| frontend::rename_bind(message, name.as_bytes(), out));
+            let rest = self
+                .out
+                .insert(self.chunk, |out| frontend::rename_bind(message, name.as_bytes(), out));
             self.out.push(self.chunk, rest.ok_or(Malformed("a malformed Bind"))?);
             self.talk.sent(Expect::Bind, Note::Uses(id));
         } else {
@@ -469,7 +472,9 @@ impl Translator<'_> {
             Unnamed::Raw(raw) => {
                 let raw = raw.clone();
                 if !self.talk.unnamed_here {
-                    self.out.write(|out| frontend::write_parse(b"", raw.sql(), raw.types(), out));
+                    self.out.insert(self.chunk, |out| {
+                        frontend::write_parse(b"", raw.sql(), raw.types(), out)
+                    });
                     self.talk.sent(Expect::Parse, Note::Ours);
                     self.talk.unnamed_here = true;
                     self.talk.unnamed_used = true;
@@ -523,7 +528,7 @@ impl Translator<'_> {
         let before = self.speaker.replace_unnamed(Unnamed::None);
         self.talk.unnamed_here = false;
         if let Some(refused) = (self.refuse)(&facts) {
-            self.out.write(|out| refused.query(out));
+            self.out.insert(self.chunk, |out| refused.query(out));
             self.talk.sent(Expect::Query, Note::Asks { before, facts: None });
             return Ok(());
         }
@@ -533,7 +538,7 @@ impl Translator<'_> {
         let drops_own = self.drops_own_name(&facts);
         let facts = Some(facts).filter(|facts| facts.matter());
         if drops_own {
-            self.out.write(|out| refused::write_query(HARMLESS, out));
+            self.out.insert(self.chunk, |out| refused::write_query(HARMLESS, out));
         } else {
             self.run(message, facts.as_deref());
         }

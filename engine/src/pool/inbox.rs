@@ -153,6 +153,14 @@ impl Inbox {
         }
     }
 
+    /// All of what came together and comes next was dealt with, and is given away.
+    pub(crate) fn take_lump(&mut self, all: Part) -> Bytes {
+        let bytes = std::mem::take(&mut self.head.bytes);
+        debug_assert_eq!(bytes.len(), all.bytes, "a lump is given away when all of it is sent");
+        self.skip_part(all);
+        bytes
+    }
+
     /// Bytes in it.
     pub(crate) fn len(&self) -> usize {
         self.bytes
