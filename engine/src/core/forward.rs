@@ -117,7 +117,7 @@ impl Engine {
             self.write_session(session_id, bytes);
         }
         self.flush_socket(id);
-        self.count_inbox(id);
+        self.count_client(id);
         match stop {
             Stop::Empty | Stop::Busy => {}
             Stop::Full => {
