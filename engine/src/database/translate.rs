@@ -339,11 +339,7 @@ impl Translator<'_> {
     /// A `Parse` of the client: sent, unless the session has the statement.
     fn prepare_for_client(&mut self, id: StatementId, naming: Naming<'_>) {
         let number = self.library.interned.generation(id);
-        let facts = self.library.facts(id);
-        // A broken transaction may be left, and nothing may be done in it.
-        let allowed = facts.statements == 0
-            || matches!(facts.control, Control::Commit | Control::Rollback | Control::RollbackTo);
-        if self.talk.may_be_broken() && !allowed {
+        if self.talk.may_be_broken() && !self.ends_broken_transaction(id) {
             // It fails, unless something ahead of it ends the transaction.
             self.on_session.doubted(number);
         }
@@ -358,6 +354,13 @@ impl Translator<'_> {
                 self.talk.sent(Expect::Parse, naming.note(Some(number)));
             }
         }
+    }
+
+    /// True if a statement may be prepared in a broken transaction: one that leaves it, or does nothing.
+    fn ends_broken_transaction(&self, id: StatementId) -> bool {
+        let facts = self.library.facts(id);
+        facts.statements == 0
+            || matches!(facts.control, Control::Commit | Control::Rollback | Control::RollbackTo)
     }
 
     fn made(&mut self, number: u64, naming: Naming<'_>) {
@@ -414,24 +417,25 @@ impl Translator<'_> {
         let Some(used) = self.resolve(bind.statement) else {
             return Ok(());
         };
+        let interned = &self.library.interned;
         let facts = match &used {
-            Used::Statement(id) => {
-                let facts = self.library.facts(*id);
-                let interned = &self.library.interned;
-                self.talk.sample(self.now, facts.fingerprint, || {
-                    let tail = interned.parse_tail(*id);
-                    tail.slice(..interned.sql(*id).len().min(tail.len()))
-                });
-                Some(facts)
-            }
-            Used::Raw(raw) => {
-                self.talk.sample(self.now, raw.facts.fingerprint, || raw.sql_bytes());
-                Some(raw.facts.clone())
-            }
+            Used::Statement(id) => interned.facts(*id),
+            Used::Raw(raw) => Some(&raw.facts),
             Used::Unknown => None,
         };
-        let drops_own = facts.as_deref().is_some_and(|facts| self.drops_own_name(facts));
-        if !self.talk.bind_portal(bind.portal, facts.filter(|f| f.matter())) {
+        if let Some(facts) = facts {
+            self.talk.sample(self.now, facts.fingerprint, || match &used {
+                Used::Statement(id) => {
+                    let tail = interned.parse_tail(*id);
+                    tail.slice(..interned.sql(*id).len().min(tail.len()))
+                }
+                Used::Raw(raw) => raw.sql_bytes(),
+                Used::Unknown => Bytes::new(),
+            });
+        }
+        let drops_own = facts.is_some_and(|facts| self.drops_own_name(facts));
+        let facts = facts.filter(|facts| facts.matter()).cloned();
+        if !self.talk.bind_portal(bind.portal, facts) {
             self.fail(&refused::too_many_portals());
             return Ok(());
         }

@@ -146,10 +146,15 @@ impl Inbox {
             self.head.bytes.advance(part.bytes);
             return;
         }
-        self.head = self.rest.pop_front().unwrap_or_default();
-        if self.head.bytes.is_empty() && self.rest.capacity() > 0 {
-            // An idle client costs no more than it must.
-            self.rest = VecDeque::new();
+        match self.rest.pop_front() {
+            Some(next) => self.head = next,
+            None => {
+                self.head = Lump::default();
+                // An idle client costs no more than it must.
+                if self.rest.capacity() > 0 {
+                    self.rest = VecDeque::new();
+                }
+            }
         }
     }
 
