@@ -18,6 +18,36 @@ pub(crate) struct Outgoing {
     total: usize,
 }
 
+/// Bytes to be written, with the chunk at hand in which a client's messages lie.
+pub(crate) struct Excerpt<'a> {
+    out: &'a mut Outgoing,
+    chunk: &'a Bytes,
+}
+
+impl<'a> Excerpt<'a> {
+    /// What the messages lie in.
+    pub(crate) fn chunk(&self) -> &'a Bytes {
+        self.chunk
+    }
+
+    /// Adds bytes as they lie in the chunk.
+    #[inline]
+    pub(crate) fn push(&mut self, bytes: &[u8]) {
+        self.out.push(self.chunk, bytes);
+    }
+
+    /// Adds bytes that are made here, behind those of the chunk that were added.
+    pub(crate) fn write<T>(&mut self, write: impl FnOnce(&mut BytesMut) -> T) -> T {
+        self.out.settle(self.chunk);
+        self.out.write(write)
+    }
+
+    /// Bytes in all.
+    pub(crate) fn len(&self) -> usize {
+        self.out.total
+    }
+}
+
 impl Outgoing {
     /// The room, with nothing in it.
     #[inline]
@@ -29,10 +59,13 @@ impl Outgoing {
         self
     }
 
-    /// Adds bytes of a client, as they lie in a chunk. The chunk is at hand from here on, until
-    /// [`Outgoing::settle`] or [`Outgoing::push_whole`].
+    /// The same with a chunk at hand, until [`Outgoing::settle`] or [`Outgoing::push_whole`].
+    pub(crate) fn with<'a>(&'a mut self, chunk: &'a Bytes) -> Excerpt<'a> {
+        Excerpt { out: self, chunk }
+    }
+
     #[inline]
-    pub(crate) fn push(&mut self, chunk: &Bytes, bytes: &[u8]) {
+    fn push(&mut self, chunk: &Bytes, bytes: &[u8]) {
         self.total += bytes.len();
         let Some(part) = part_of(chunk, bytes) else {
             self.settle(chunk);
@@ -44,12 +77,6 @@ impl Outgoing {
             self.settle(chunk);
             self.run = part;
         }
-    }
-
-    /// Adds bytes that are made here between those of the chunk that is at hand.
-    pub(crate) fn insert<T>(&mut self, chunk: &Bytes, write: impl FnOnce(&mut BytesMut) -> T) -> T {
-        self.settle(chunk);
-        self.write(write)
     }
 
     /// True if there is nothing but all of the chunk that is at hand, as it came.
@@ -98,11 +125,6 @@ impl Outgoing {
     /// True if nothing is to be written.
     pub(crate) fn is_empty(&self) -> bool {
         self.total == 0
-    }
-
-    /// Bytes in all.
-    pub(crate) fn len(&self) -> usize {
-        self.total
     }
 
     /// Everything, in order.

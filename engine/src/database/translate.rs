@@ -23,7 +23,7 @@ use pierhead_wire::pg::scan::{Message, Piece};
 use pierhead_wire::pg::tag::frontend as tag;
 
 use self::instead::HARMLESS;
-use crate::database::outgoing::Outgoing;
+use crate::database::outgoing::Excerpt;
 use crate::database::refused::{self, Refused};
 use crate::database::replies::{Expect, Made, Note};
 use crate::database::settle::settle;
@@ -64,9 +64,7 @@ pub(crate) struct Translator<'a> {
     pub(crate) speaker: &'a mut Speaker,
     pub(crate) on_session: &'a mut OnSession,
     pub(crate) talk: &'a mut Talk,
-    pub(crate) out: &'a mut Outgoing,
-    /// What the messages lie in.
-    pub(crate) chunk: &'a Bytes,
+    pub(crate) out: Excerpt<'a>,
     /// Why a statement may not be sent, if it may not.
     pub(crate) refuse: &'a dyn Fn(&Facts) -> Option<Refused>,
     /// This request's statements may be kept.
@@ -102,7 +100,7 @@ impl Translator<'_> {
                 sent
             }
             Piece::Bulk { bytes, last, .. } => {
-                self.out.push(self.chunk, bytes);
+                self.out.push(bytes);
                 self.talk.mid_message = !last;
                 Ok(())
             }
@@ -141,11 +139,11 @@ impl Translator<'_> {
             tag::SYNC => self.pass(message, Expect::Sync),
             tag::FUNCTION_CALL => self.pass(message, Expect::Function),
             tag::FLUSH => {
-                self.out.push(self.chunk, message.raw);
+                self.out.push(message.raw);
                 self.talk.replies.sent(Expect::Flush, Note::Nothing);
             }
             tag::COPY_DONE | tag::COPY_FAIL => {
-                self.out.push(self.chunk, message.raw);
+                self.out.push(message.raw);
                 self.talk.replies.sent(Expect::CopyEnd, Note::Nothing);
             }
             _ => return Err(Malformed("a message that has no place here")),
@@ -190,13 +188,13 @@ impl Translator<'_> {
 
     /// Passes a message on as it is.
     fn pass(&mut self, message: &Message<&[u8]>, expect: Expect) {
-        self.out.push(self.chunk, message.raw);
+        self.out.push(message.raw);
         self.talk.sent(expect, Note::Nothing);
     }
 
     /// Passes a message on that runs something; what is expected of it is still to be noted.
     fn run(&mut self, message: &Message<&[u8]>, facts: Option<&Facts>) {
-        self.out.push(self.chunk, message.raw);
+        self.out.push(message.raw);
         if let Some(facts) = facts {
             self.talk.begins |= facts.control == Control::Begin || facts.statements > 1;
             self.note_undone(facts);
@@ -297,7 +295,7 @@ impl Translator<'_> {
             self.let_go(id);
             let unnamed = Unnamed::raw(parse.sql, parse.types, facts);
             let before = self.speaker.replace_unnamed(unnamed);
-            self.out.push(self.chunk, message.raw);
+            self.out.push(message.raw);
             self.talk.unnamed_here = true;
             self.talk.unnamed_used = true;
             self.talk.sent(Expect::Parse, Note::Unnamed { before, number: None });
@@ -388,8 +386,7 @@ impl Translator<'_> {
     fn make_room(&mut self, number: u64) {
         if self.on_session.has(number) == Has::Pending {
             let name = self.library.interned.name_of(number);
-            self.out
-                .insert(self.chunk, |out| frontend::write_close_statement(name.as_bytes(), out));
+            self.out.write(|out| frontend::write_close_statement(name.as_bytes(), out));
             self.talk.sent(Expect::Close, Note::Ours);
             self.on_session.sent_again(number);
         } else if let Some(displaced) = self.on_session.sent(number) {
@@ -400,14 +397,14 @@ impl Translator<'_> {
 
     fn write_close(&mut self, number: u64) {
         let name = self.library.interned.name_of(number);
-        self.out.insert(self.chunk, |out| frontend::write_close_statement(name.as_bytes(), out));
+        self.out.write(|out| frontend::write_close_statement(name.as_bytes(), out));
         self.talk.sent(Expect::Close, Note::Evicts { number });
     }
 
     fn write_parse(&mut self, id: StatementId) {
         let interned = &self.library.interned;
         let name = interned.name(id);
-        self.out.insert(self.chunk, |out| {
+        self.out.write(|out| {
             frontend::write_parse(name.as_bytes(), interned.sql(id), interned.types(id), out);
         });
     }
@@ -444,10 +441,8 @@ impl Translator<'_> {
         }
         if let Used::Statement(id) = used {
             let name = self.library.interned.name(id);
-            let rest = self
-                .out
-                .insert(self.chunk, |out| frontend::rename_bind(message, name.as_bytes(), out));
-            self.out.push(self.chunk, rest.ok_or(Malformed("a malformed Bind"))?);
+            let rest = self.out.write(|out| frontend::rename_bind(message, name.as_bytes(), out));
+            self.out.push(rest.ok_or(Malformed("a malformed Bind"))?);
             self.talk.sent(Expect::Bind, Note::Uses(id));
         } else {
             self.pass(message, Expect::Bind);
@@ -476,9 +471,7 @@ impl Translator<'_> {
             Unnamed::Raw(raw) => {
                 let raw = raw.clone();
                 if !self.talk.unnamed_here {
-                    self.out.insert(self.chunk, |out| {
-                        frontend::write_parse(b"", raw.sql(), raw.types(), out)
-                    });
+                    self.out.write(|out| frontend::write_parse(b"", raw.sql(), raw.types(), out));
                     self.talk.sent(Expect::Parse, Note::Ours);
                     self.talk.unnamed_here = true;
                     self.talk.unnamed_used = true;
@@ -532,17 +525,17 @@ impl Translator<'_> {
         let before = self.speaker.replace_unnamed(Unnamed::None);
         self.talk.unnamed_here = false;
         if let Some(refused) = (self.refuse)(&facts) {
-            self.out.insert(self.chunk, |out| refused.query(out));
+            self.out.write(|out| refused.query(out));
             self.talk.sent(Expect::Query, Note::Asks { before, facts: None });
             return Ok(());
         }
-        let copy = || if text.is_empty() { self.chunk.slice_ref(sql) } else { text };
+        let copy = || if text.is_empty() { self.out.chunk().slice_ref(sql) } else { text };
         self.talk.sample(self.now, facts.fingerprint, copy);
         self.talk.forgets |= facts.forgets();
         let drops_own = self.drops_own_name(&facts);
         let facts = Some(facts).filter(|facts| facts.matter());
         if drops_own {
-            self.out.insert(self.chunk, |out| refused::write_query(HARMLESS, out));
+            self.out.write(|out| refused::write_query(HARMLESS, out));
         } else {
             self.run(message, facts.as_deref());
         }
