@@ -20,6 +20,7 @@ class Calls {
     this.#events = events;
   }
 
+  /** @param [alive] as of `watch`, for a caller that knows how long it will wait */
   exchange(request, alive, lease = NO_LEASE) {
     if (!(request instanceof Uint8Array)) throw new TypeError("exchange: request must be a Uint8Array");
     const client = this.#events.nextClient();
@@ -30,10 +31,14 @@ class Calls {
   }
 
   abort(requestId) {
-    if (!(requestId instanceof Uint8Array) || requestId.length !== 16) {
-      throw new TypeError("abort: request id must be a Uint8Array of 16 bytes");
-    }
+    checkId("abort", requestId);
     this.#events.tell("abort", requestId);
+  }
+
+  watch(requestId, alive) {
+    checkId("watch", requestId);
+    if (typeof alive !== "function") throw new TypeError("watch: alive must be a function");
+    this.#calls.get(this.#events.clientOf(requestId))?.watch(alive);
   }
 
   /** @param options checked already */
@@ -118,6 +123,11 @@ class Lease extends RpcTarget {
     this.#calls.abort(requestId);
   }
 
+  /** Like `watch` of the object. */
+  watch(requestId, alive) {
+    this.#calls.watch(requestId, alive);
+  }
+
   /** Called by the platform when the caller disposes of its stub, and when its invocation ends. */
   [Symbol.dispose]() {
     if (this.#disposed) return;
@@ -146,15 +156,19 @@ class Call {
 
   /** Answers with a stream whose writes resolve when the reader has taken them. */
   begin() {
-    // The platform disposes a call's arguments when the call returns, which is now: a copy lives
-    // until the answer ends.
-    const original = this.#alive;
-    this.#alive = original?.dup?.() ?? original;
-    if (this.#alive !== original) original[Symbol.dispose]?.();
+    // The platform disposes a call's arguments when the call returns, which is now.
+    if (this.#alive !== null) this.watch(this.#alive);
     const { readable, writable } = new IdentityTransformStream();
     this.#writer = writable.getWriter();
     this.#writer.closed.catch(() => {});
     this.#resolve(readable);
+  }
+
+  /** Keeps a copy of the callback until the answer ends: the call that it came with returns. */
+  watch(alive) {
+    const before = this.#alive;
+    this.#alive = alive.dup?.() ?? alive;
+    if (this.#alive !== before) before?.[Symbol.dispose]?.();
   }
 
   write(bytes) {
@@ -183,5 +197,11 @@ class Call {
   #dispose() {
     this.#alive?.[Symbol.dispose]?.();
     this.#alive = null;
+  }
+}
+
+function checkId(method, requestId) {
+  if (!(requestId instanceof Uint8Array) || requestId.length !== 16) {
+    throw new TypeError(`${method}: request id must be a Uint8Array of 16 bytes`);
   }
 }

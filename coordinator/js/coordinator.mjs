@@ -46,6 +46,14 @@ export function coordinatorClass(Core, parts) {
     }
 
     /**
+     * Gives `alive` for the request whose envelope holds this id, if it is still here: what a
+     * caller does that has waited for a while, for most are answered sooner.
+     */
+    watch(requestId, alive) {
+      this.#shell.calls.watch(requestId, alive);
+    }
+
+    /**
      * A transaction over several requests, `docs/protocol.md` section 1.5: it has `exchange` and
      * `abort` of its own, and ends when it is disposed of.
      *
@@ -152,6 +160,11 @@ class Shell {
   status() {
     const lives = { life: this.#life, instances: instances.get(this.#ctx.id.toString()) ?? null };
     return { ...JSON.parse(this.#ask("status") ?? "{}"), ...this.sockets.status(), ...lives };
+  }
+
+  /** Whose request has this id; 0 if nobody's. */
+  clientOf(requestId) {
+    return this.#ask("clientOf", requestId) ?? 0;
   }
 
   /** The number of the next client: exchanges, leases and sockets share one sequence. */

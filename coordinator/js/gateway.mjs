@@ -105,6 +105,10 @@ class Database extends RpcTarget {
     return this.#object.abort(requestId);
   }
 
+  watch(requestId, alive) {
+    return this.#object.watch(requestId, alive);
+  }
+
   /** Returned before the object has heard of it, so that what is called on it needs no second trip. */
   begin(options) {
     return new Lease(this.#object.begin(this.#options ?? options), this.#named);
@@ -132,6 +136,10 @@ class Lease extends RpcTarget {
     return this.#lease.abort(requestId);
   }
 
+  watch(requestId, alive) {
+    return this.#lease.watch(requestId, alive);
+  }
+
   [Symbol.dispose]() {
     this.#lease.then((lease) => lease[Symbol.dispose](), () => {});
   }
@@ -151,6 +159,8 @@ class Refused extends RpcTarget {
   }
 
   abort() {}
+
+  watch() {}
 
   begin() {
     return new Refused(this.#answer);
@@ -203,7 +213,8 @@ class Passage {
         if (more === null) return;
         bytes = joined(bytes, more);
       } else {
-        return { ...verdict, rest: bytes.subarray(verdict.used ?? 0) };
+        // A copy: this is kept for as long as the client stays, and would keep its read buffer.
+        return { ...verdict, rest: bytes.slice(verdict.used ?? 0) };
       }
     }
   }
@@ -383,7 +394,13 @@ class Messages {
   }
 
   async #carryDown(object) {
-    for (let bytes; (bytes = await object.read(new ArrayBuffer(this.#limits.READ))) !== null; ) this.write(bytes);
+    // A silent object is waited for with a small buffer; one that has much to say is read in large pieces.
+    const { READ_IDLE, READ } = this.#limits;
+    let size = READ_IDLE;
+    for (let bytes; (bytes = await object.read(new ArrayBuffer(size))) !== null; ) {
+      size = bytes.length < READ_IDLE ? READ_IDLE : READ;
+      this.write(bytes);
+    }
   }
 
   close() {

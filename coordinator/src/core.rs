@@ -164,11 +164,17 @@ impl PierheadCore {
 
     /// A second call wants the request with this id ended. Ids of other than 16 bytes name nothing.
     pub fn abort(&self, request_id: &Uint8Array) {
-        if request_id.length() == 16 {
-            let mut id = [0; 16];
-            request_id.copy_to(&mut id);
+        if let Some(id) = request_name(request_id) {
             self.feed(Input::AbortRequest { id });
         }
+    }
+
+    /// The number of the client whose request has this id; 0 if there is none.
+    #[wasm_bindgen(js_name = clientOf)]
+    pub fn client_of(&self, request_id: &Uint8Array) -> f64 {
+        let State::Running(driver) = &*self.state.borrow() else { return 0.0 };
+        let client = request_name(request_id).and_then(|id| driver.client_of(id));
+        client.map_or(0.0, |client| client.0 as f64)
     }
 
     /// A stream carries bytes now.
@@ -402,4 +408,14 @@ fn number(number: f64) -> u64 {
 /// The one copy of bytes that come in.
 fn bytes(array: &Uint8Array) -> Bytes {
     Bytes::from(array.to_vec())
+}
+
+/// The id that names a request. Of another length than 16 bytes, it names nothing.
+fn request_name(id: &Uint8Array) -> Option<[u8; 16]> {
+    let mut name = [0; 16];
+    if id.length() != 16 {
+        return None;
+    }
+    id.copy_to(&mut name);
+    Some(name)
 }

@@ -1,5 +1,6 @@
 //! One input, full drain, then sleep: everything the engine says is done by the host, one to one.
 
+use pierhead_engine::ids::ClientId;
 use pierhead_engine::accounts::Usage;
 use pierhead_engine::io::{Event, Input, Level, Output};
 use pierhead_engine::time::Instant;
@@ -51,6 +52,10 @@ impl<H: Host> Driver<H> {
     pub(crate) fn alarm_fired(&mut self) {
         self.wake.alarm_fired();
         self.feed(Input::TimePassed);
+    }
+
+    pub(crate) fn client_of(&self, request: [u8; 16]) -> Option<ClientId> {
+        self.engine.client_of(request)
     }
 
     pub(crate) fn status(&self) -> Status {

@@ -55,7 +55,8 @@ pierhead_wire::limits! {
     pub const GATEWAY_CANCEL_TIME: Millis = Millis::secs(5);
 
     /// Bytes of what is read at once from a client that starts, and from an object for a client by
-    /// WebSocket. Others are carried by the platform itself.
+    /// WebSocket: while the object is silent, `SOCKET_READ_IDLE`. Others are carried by the platform
+    /// itself.
     #[unit = "bytes"]
     pub const GATEWAY_READ: u32 = 16 * 1024;
 

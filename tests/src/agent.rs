@@ -66,6 +66,11 @@ impl Agent {
         &self.log.log
     }
 
+    /// The process id.
+    pub fn id(&self) -> u32 {
+        self.process.id()
+    }
+
     /// Its memory, resident, in bytes (Linux only).
     pub fn resident_bytes(&self) -> Result<u64> {
         resident_bytes(self.process.id())

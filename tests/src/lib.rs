@@ -4,11 +4,15 @@
 //! - [`tunnel`]: the origin half of cloudflared's TCP over WebSocket, emulated, with faults;
 //! - [`proxy`]: a plain TCP proxy with the same knobs, for direct connections;
 //! - [`postgres`]: a throw-away PostgreSQL server;
+//! - [`pgbouncer`]: PgBouncer in front of it, to compare with;
 //! - [`tls_front`]: TLS from the first byte in front of it;
 //! - [`agent`]: the program `pierhead agent`, its log, its memory, its end;
 //! - [`workerd`]: workerd with several Workers, its logs, its heap, its crashes;
 //! - [`native`]: the engine behind TCP ports, without workerd;
+//! - [`peers`]: an echo and a source of bytes, the floors of the benchmark;
 //! - [`http`]: the client that calls those Workers;
+//! - [`instructions`]: what PgBouncer spends on a query, under callgrind;
+//! - [`report`]: what the benchmark measured, kept as JSON;
 //! - [`sim`]: the seeded simulation of the engine, without any of the above.
 //!
 //! Everything listens on loopback only, on free ports, and ends with its value or, at the latest,
@@ -25,11 +29,15 @@ pub mod agent;
 #[cfg(test)]
 mod docs;
 pub mod http;
+pub mod instructions;
 pub mod native;
 pub mod net;
+pub mod peers;
+pub mod pgbouncer;
 pub mod postgres;
 pub mod process;
 pub mod proxy;
+pub mod report;
 pub mod show;
 pub mod sim;
 pub mod tls_front;

@@ -200,13 +200,30 @@ impl Drop for Guarded {
 /// Raises this process's limit on open files as far as allowed; children inherit it. Hundreds of
 /// connections at both ends of an emulated path need more than the usual 1,024.
 pub fn raise_open_files() {
-    use rustix::process::{Resource, getrlimit, setrlimit};
-    let mut limit = getrlimit(Resource::Nofile);
-    limit.current = match limit.maximum {
-        Some(maximum) => Some(maximum.min(65_536)),
-        None => Some(65_536),
-    };
-    setrlimit(Resource::Nofile, limit).ok();
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let maximum = getrlimit(Resource::Nofile).maximum;
+    let of = |current, maximum| Rlimit { current: Some(current), maximum };
+    let enough = maximum.is_none_or(|maximum| maximum >= OPEN_FILES);
+    // Only root may raise the hard limit.
+    if enough || setrlimit(Resource::Nofile, of(OPEN_FILES, Some(OPEN_FILES))).is_err() {
+        let current = maximum.map_or(OPEN_FILES, |maximum| maximum.min(OPEN_FILES));
+        setrlimit(Resource::Nofile, of(current, maximum)).ok();
+    }
+}
+
+/// More than ten thousand clients of workerd take.
+const OPEN_FILES: u64 = 65_536;
+
+/// How many files a process may have open that is started from here.
+pub fn open_files_max() -> usize {
+    use rustix::process::{Resource, getrlimit};
+    let current = getrlimit(Resource::Nofile).current;
+    current.and_then(|current| usize::try_from(current).ok()).unwrap_or(usize::MAX)
+}
+
+/// How many files a process has open (Linux only).
+pub fn open_files(id: u32) -> Result<usize> {
+    Ok(std::fs::read_dir(format!("/proc/{id}/fd"))?.count())
 }
 
 #[cfg(test)]

@@ -8,12 +8,22 @@ use anyhow::{Context, Result, bail};
 use crate::layout::Layout;
 use crate::process;
 
-/// Builds `pierhead` natively; gives its path, wherever cargo keeps its target directory.
+/// Cargo's profile for what is measured, not only run.
+pub(crate) const MEASURED: &str = "measure";
+
+/// Builds `pierhead` natively, as for development; gives its path.
 pub(crate) fn build(layout: &Layout) -> Result<PathBuf> {
+    build_as(layout, "dev")
+}
+
+/// Builds it with one of cargo's profiles; gives its path, wherever cargo keeps its target directory.
+pub(crate) fn build_as(layout: &Layout, profile: &str) -> Result<PathBuf> {
     let mut command = Command::new("cargo");
     command.current_dir(&layout.root).args([
         "build",
         "--quiet",
+        "--profile",
+        profile,
         "--package",
         "pierhead-agent",
         "--bin",

@@ -43,10 +43,13 @@ cargo xtask <command>
   package                build the coordinator and the npm package; target/package/pierhead-*.tgz
   demo [args]            set up, build, run the demo (`cargo xtask demo --help` shows its flags)
   bench [args]           set up, build, run the benchmark
-  bench --instructions   count the engine's instructions and bytes of memory, with valgrind
+  bench --render         make docs/benchmarks.md and its charts from what was measured; measures nothing
+  bench --instructions   count the engine's instructions and bytes of memory, and PgBouncer's
+                         instructions, with valgrind
   size                   wasm and JavaScript of the coordinator, raw and gzipped
-  env [--drivers]        print the variables that tests, demo and benchmark read, for `eval`;
-                         --drivers: also those of the driver matrix
+  env [--drivers] [--bench]
+                         print the variables that tests, demo and benchmark read, for `eval`;
+                         --drivers: also those of the driver matrix; --bench: also PgBouncer
 ";
 
 fn main() -> ExitCode {
@@ -103,16 +106,22 @@ fn run(args: &[String]) -> Result<ExitCode> {
 }
 
 fn env(args: &[String]) -> Result<ExitCode> {
-    let drivers = match args {
-        [] => false,
-        [flag] if flag == "--drivers" => true,
-        [other, ..] => bail!("unknown argument `{other}` of env; it has --drivers"),
-    };
+    let (mut drivers, mut bench) = (false, false);
+    for arg in args {
+        match arg.as_str() {
+            "--drivers" => drivers = true,
+            "--bench" => bench = true,
+            other => bail!("unknown argument `{other}` of env; it has --drivers and --bench"),
+        }
+    }
     let layout = Layout::find()?;
     let tools = setup::run(&layout, Scope::Run)?;
     let mut variables = tools.variables(&layout, &agent::build(&layout)?);
     if drivers {
         variables.extend(setup::ensure_drivers(&layout)?.variables());
+    }
+    if bench {
+        variables.extend(setup::ensure_pgbouncer(&layout)?.map(|found| (setup::PGBOUNCER, found)));
     }
     for (name, value) in variables {
         println!("export {name}='{}'", value.display());

@@ -151,7 +151,7 @@ fn version(directory: &Path) -> Result<String> {
 pub(crate) fn test(layout: &Layout, tools: &Tools) -> Result<()> {
     build(layout, tools)?;
     let directory = directory(layout);
-    for project in ["test/worker", "test/node"] {
+    for project in ["test/worker", "test/bench", "test/node"] {
         let mut check = Command::new(tools.node());
         check.current_dir(&directory).args(["node_modules/typescript/bin/tsc", "-p", project]);
         process::with_progress(&mut check, &format!("tsc of {project}"), BUILD_LIMIT)?;

@@ -62,7 +62,7 @@ struct Worker {
 
 const COORDINATOR: Worker = Worker { name: "coordinator", source: Source::Crate("coordinator") };
 
-const WORKERS: [Worker; 9] = [
+const WORKERS: [Worker; 10] = [
     COORDINATOR,
     Worker { name: "app", source: Source::Crate("tests/app") },
     Worker { name: "guide", source: Source::Crate("examples/guide") },
@@ -75,6 +75,7 @@ const WORKERS: [Worker; 9] = [
         name: "typescript",
         source: Source::OnPackage("worker-client/js/test/worker/index.ts"),
     },
+    Worker { name: "bench", source: Source::OnPackage("worker-client/js/test/bench/index.ts") },
 ];
 
 /// Builds the coordinator Worker.

@@ -11,7 +11,7 @@ use super::props::{Props, Value};
 use super::{Gateway, Home, Refusal, Variables, Verdict};
 use crate::PierheadCore;
 use crate::core::object;
-use crate::limits::{GATEWAY_CANCEL_TIME, GATEWAY_INBOX, GATEWAY_READ};
+use crate::limits::{GATEWAY_CANCEL_TIME, GATEWAY_INBOX, GATEWAY_READ, SOCKET_READ_IDLE};
 
 #[wasm_bindgen(module = "/js/gateway.mjs")]
 extern "C" {
@@ -40,6 +40,7 @@ impl PierheadCore {
             ("CANCEL_TIME", GATEWAY_CANCEL_TIME.as_u32().into()),
             ("INBOX", GATEWAY_INBOX.into()),
             ("READ", GATEWAY_READ.into()),
+            ("READ_IDLE", SOCKET_READ_IDLE.into()),
         ]);
         gateway_class(core, &limits)
     }

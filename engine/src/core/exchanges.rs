@@ -287,7 +287,7 @@ impl Engine {
 }
 
 /// A request's id as a number, which is quicker to compare.
-fn number_of(id: [u8; 16]) -> u128 {
+pub(super) fn number_of(id: [u8; 16]) -> u128 {
     u128::from_be_bytes(id)
 }
 

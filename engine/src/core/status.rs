@@ -6,7 +6,7 @@ use crate::accounts::{
 };
 use crate::core::Engine;
 use crate::core::drain::is_open;
-use crate::ids::LinkId;
+use crate::ids::{ClientId, LinkId};
 use crate::limits::REQUEST_BYTES_BUDGET;
 use crate::pool::client::Client;
 use crate::pool::session::{Session, State};
@@ -141,6 +141,12 @@ impl Engine {
     pub fn link_credit(&self, link: LinkId) -> Option<LinkCredit> {
         let [left, due, window] = self.links.credit(link)?;
         Some(LinkCredit { left, due, window })
+    }
+
+    /// Whose request has this id, if it is still here.
+    #[must_use]
+    pub fn client_of(&self, request: [u8; 16]) -> Option<ClientId> {
+        self.requests.get(super::exchanges::number_of(request))
     }
 
     /// The pool at this moment.

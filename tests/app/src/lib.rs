@@ -22,12 +22,14 @@
 //! | `GET /big?mb=&rate=&stop=` | streams `mb` MiB of rows, read at `rate` MB/s (0: at once), and drops the stream after `stop` rows |
 //! | `GET /socket?user=&sql=` | runs `sql` with tokio-postgres on a socket; answers `{values}`, the first row as text |
 //! | `GET /driver?chapter=&user=` | a chapter of the driver matrix by tokio-postgres, on a socket; answers `{}`, or 500 with what is wrong |
+//! | `GET /bench?what=&n=&from=&user=` | what the benchmark asks of a driver on a socket, see [`bench`] |
 //! | `GET /typed` | every supported Rust type there and back |
 //!
 //! A parameter is a JSON value, or `{type, value}` with one of the types of [`param`].
 
 #![allow(missing_docs, reason = "a program, whose endpoints are documented above")]
 
+mod bench;
 mod big;
 mod copy;
 mod driver;
@@ -104,6 +106,10 @@ async fn fetch(mut request: Request, env: Env, _context: Context) -> Result<Resp
                 Ok(()) => Response::from_json(&json!({})),
                 Err(error) => Response::error(error.to_string(), 500),
             }
+        }
+        "/bench" => {
+            let [what, user] = ["what", "user"].map(|key| parameter(&url, key).unwrap_or_default());
+            bench::work(&database, &user, &what, number(&url, "n", 1), number(&url, "from", 0)).await
         }
         "/typed" => Response::from_json(&typed::report(&database).await),
         _ => Response::error("no such endpoint; see the list in tests/app/src/lib.rs", 404),

@@ -1,5 +1,6 @@
 //! What the documents say, held against what is built.
 
+mod benchmarks;
 /// The file itself: the crate around it is for Workers, and large.
 #[path = "../../../coordinator/src/limits.rs"]
 mod coordinator;

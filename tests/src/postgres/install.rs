@@ -13,8 +13,41 @@ use super::{binaries, path_text};
 #[derive(Debug)]
 pub(super) struct Installation {
     bin: PathBuf,
+    user: ServerUser,
+}
+
+/// Who runs servers that refuse to run as root.
+#[derive(Debug)]
+pub(crate) struct ServerUser {
     /// User and group ids, when this process is root.
-    user: Option<(u32, u32)>,
+    ids: Option<(u32, u32)>,
+}
+
+impl ServerUser {
+    /// The user `postgres` or `nobody` for root, everybody else themselves.
+    pub(crate) fn find() -> Result<Self> {
+        let root = rustix::process::geteuid().is_root();
+        Ok(Self { ids: if root { Some(server_user()?) } else { None } })
+    }
+
+    /// Makes `command` run as that user.
+    pub(crate) fn runs(&self, command: &mut Command) {
+        // Translations and locales of the developer's machine stay out of messages and sorting.
+        command.env("LC_ALL", "C").current_dir("/");
+        if let Some((user, group)) = self.ids {
+            command.uid(user).gid(group);
+        }
+    }
+
+    /// Gives `path` and all below to that user.
+    pub(crate) fn own(&self, path: &Path) -> Result<()> {
+        match self.ids {
+            Some((user, group)) => {
+                run(Command::new("chown").arg("-R").arg(format!("{user}:{group}")).arg(path))
+            }
+            None => Ok(()),
+        }
+    }
 }
 
 impl Installation {
@@ -22,8 +55,8 @@ impl Installation {
     /// (a package cache in root's home).
     pub(super) fn find(scratch: &Path) -> Result<Self> {
         let mut bin = binaries()?.canonicalize()?;
-        let user = if rustix::process::geteuid().is_root() { Some(server_user()?) } else { None };
-        if user.is_some() {
+        let user = ServerUser::find()?;
+        if user.ids.is_some() {
             std::fs::set_permissions(scratch, std::fs::Permissions::from_mode(0o755))?;
             if !reachable_by_others(&bin)? {
                 let root = bin.parent().context("PIERHEAD_PG_BIN has no parent directory")?;
@@ -46,21 +79,12 @@ impl Installation {
 
     /// Makes `command` run as the server's user.
     pub(super) fn as_server_user(&self, command: &mut Command) {
-        // Translations and locales of the developer's machine stay out of messages and sorting.
-        command.env("LC_ALL", "C").current_dir("/");
-        if let Some((user, group)) = self.user {
-            command.uid(user).gid(group);
-        }
+        self.user.runs(command);
     }
 
     /// Gives `path` and all below to the server's user.
     pub(super) fn own(&self, path: &Path) -> Result<()> {
-        match self.user {
-            Some((user, group)) => {
-                run(Command::new("chown").arg("-R").arg(format!("{user}:{group}")).arg(path))
-            }
-            None => Ok(()),
-        }
+        self.user.own(path)
     }
 
     /// Makes a cluster in `data` whose superuser is `postgres`.
@@ -88,7 +112,7 @@ fn server_user() -> Result<(u32, u32)> {
             return Ok((user, group));
         }
     }
-    bail!("PostgreSQL refuses to run as root, and there is no user `postgres` or `nobody`");
+    bail!("the server refuses to run as root, and there is no user `postgres` or `nobody`");
 }
 
 fn id(flag: &str, name: &str) -> Option<u32> {

@@ -17,6 +17,7 @@ use tokio::sync::Mutex;
 
 use crate::process::{Guarded, Log};
 use install::Installation;
+pub(crate) use install::ServerUser;
 
 /// The password of all four test roles; not ASCII, with characters that URLs and configuration
 /// files like to break.
@@ -115,6 +116,16 @@ impl Postgres {
     /// Where it listens.
     pub fn addr(&self) -> SocketAddr {
         self.addr
+    }
+
+    /// The process id of the postmaster.
+    ///
+    /// # Errors
+    /// If it is not running, or just being stopped.
+    pub fn id(&self) -> Result<u32> {
+        let server = self.server.try_lock().ok();
+        let server = server.as_ref().and_then(|server| server.as_ref());
+        Ok(server.context("the server is not running")?.id())
     }
 
     /// The CA certificate that clients must trust, in PEM; `None` without TLS.
@@ -231,7 +242,7 @@ fn hba(first: &[String]) -> String {
 
 /// A port below those that systems give to outgoing connections, one of which could take it
 /// before the server starts, or while it is down.
-fn free_port() -> Result<u16> {
+pub(crate) fn free_port() -> Result<u16> {
     const PORTS: std::ops::Range<u16> = 20_000..32_000;
     for _ in 0..100 {
         let port = PORTS.start + u16::from_le_bytes(random()?) % (PORTS.end - PORTS.start);

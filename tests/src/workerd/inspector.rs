@@ -58,6 +58,35 @@ pub(super) async fn heap_usage(
     tokio::time::timeout(ANSWER_TIME, asking).await.context("the inspector did not answer")?
 }
 
+/// What the isolate of `worker` does for this long, as the inspector's `Profile`: the content of a
+/// `.cpuprofile` file.
+pub(super) async fn cpu_profile(
+    inspector: SocketAddr,
+    worker: &str,
+    time: Duration,
+    visit: Http,
+) -> Result<Value> {
+    let path = target(inspector, worker).await?;
+    let mut client = Client::connect(inspector, &path, &[]).await?;
+    let work = async {
+        call(&mut client, "Profiler.enable").await?;
+        call(&mut client, "Profiler.start").await?;
+        tokio::time::sleep(time).await;
+        let mut stopped = call(&mut client, "Profiler.stop").await?;
+        anyhow::Ok(stopped["profile"].take())
+    };
+    let visiting = async {
+        loop {
+            visit.get("/").await.ok();
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    };
+    tokio::select! {
+        profile = work => profile,
+        never = visiting => never,
+    }
+}
+
 /// An isolate collects only when something enters it, so this asks for some page meanwhile.
 async fn collect_garbage(client: &mut Client, visit: &Http) -> Result<()> {
     let visiting = async {

@@ -126,6 +126,13 @@ impl Workerd {
         inspector::heap_usage(self.inspector_addr()?, worker, Some(visit)).await
     }
 
+    /// What the isolate of this Worker spends its time on, as the content of a `.cpuprofile` file,
+    /// which browsers' tools show. Needs [`WorkerdConfig::inspector`].
+    pub async fn cpu_profile(&self, worker: &str, time: Duration) -> Result<serde_json::Value> {
+        let visit = self.http(worker)?;
+        inspector::cpu_profile(self.inspector_addr()?, worker, time, visit).await
+    }
+
     /// Ends all Durable Objects at once, as a crash of their machine: memory gone, sockets cut,
     /// storage kept. Needs [`WorkerdConfig::crash_control`].
     pub async fn abort_all_objects(&self) -> Result<()> {

@@ -34,7 +34,10 @@ fn the_demo_of_the_agent_shows_what_survives() {
 fn the_benchmark_runs() {
     let (code, out, err) = run(env!("CARGO_BIN_EXE_bench"), &["--smoke"]);
     assert_eq!(code, Some(0), "{out}\n{err}");
-    for part in ["Latency", "Requests per second", "One result", "The first query"] {
-        assert!(out.contains(part), "no {part:?} in:\n{out}\n{err}");
+    for section in ["latency", "throughput", "large", "idle"] {
+        assert!(out.contains(&format!("{section}.json\n")), "no {section} in:\n{out}\n{err}");
     }
+    let (code, _, err) = run(env!("CARGO_BIN_EXE_bench"), &["--render", "latency"]);
+    assert_eq!(code, Some(2), "{err}");
+    assert!(err.contains("--render measures nothing"), "{err}");
 }

@@ -2,6 +2,8 @@
 //! with them, are in `entries`. The stories themselves are in `worker-client/js/test/worker`, written
 //! as users write; here they are called, and the database and the pool are looked at afterwards.
 
+use std::time::Instant;
+
 use crate::world::{Setup, World, live};
 
 /// Tells the stories of a module, and fails with all that went wrong.
@@ -44,6 +46,20 @@ fn an_abort_reaches_the_database() {
         tell(&world, "core", &["aborts"]).await;
         tell(&world, "transactions", &["an_abort_ends_it"]).await;
         world.until_busy(0).await;
+    });
+}
+
+/// A call gives the coordinator a callback when it has waited for a while.
+#[test]
+fn what_runs_for_a_caller_that_is_gone_is_ended() {
+    live(async {
+        let world = world().await;
+        tell(&world, "core", &["leaves_what_runs"]).await;
+        let began = Instant::now();
+        world.until_busy(0).await;
+        eprintln!("the session was free after {:?}", began.elapsed());
+        let status = world.until_status("at rest", |status| status["clients"] == 0).await;
+        assert_eq!(status["cancels"], 1, "{status}");
     });
 }
 

@@ -2,14 +2,16 @@ import { configError } from "./errors.js";
 
 /** The methods of a coordinator, or of what stands for it, as the platform's RPC offers them. */
 export interface Coordinator {
-  exchange(request: Uint8Array, alive: () => void): PromiseLike<unknown>;
+  exchange(request: Uint8Array): PromiseLike<unknown>;
+  watch(requestId: Uint8Array, alive: () => void): PromiseLike<unknown>;
   abort(requestId: Uint8Array): PromiseLike<unknown>;
   begin(options?: Uint8Array): Lease;
 }
 
 /** A transaction held over several requests. */
 export interface Lease {
-  exchange(request: Uint8Array, alive: () => void): PromiseLike<unknown>;
+  exchange(request: Uint8Array): PromiseLike<unknown>;
+  watch(requestId: Uint8Array, alive: () => void): PromiseLike<unknown>;
   abort(requestId: Uint8Array): PromiseLike<unknown>;
 }
 

@@ -107,6 +107,9 @@ class Visitor implements Coordinator {
     await this.#own?.abort(requestId);
   }
 
+  /** Its connection's end tells that it is gone. */
+  async watch(): Promise<void> {}
+
   begin(options: Uint8Array = new Uint8Array(0)): Lease {
     return new Connection(this.#running, this.#name, options);
   }
@@ -150,6 +153,9 @@ class Connection implements Lease {
     if (first.kind === "W") return first.payload;
     return this.#stream(first);
   }
+
+  /** Its end tells that its caller is gone. */
+  async watch(): Promise<void> {}
 
   async abort(requestId: Uint8Array): Promise<void> {
     if (!this.#socket.destroyed) this.#send("A", requestId);

@@ -53,8 +53,17 @@ export class AnswerError extends Error {
   override readonly name = "AnswerError";
 }
 
-/** The options of a request or a lease, as a run of key, length, value. */
+/** Runs that were made: a database's options are the same in each of its calls. */
+const runs = new WeakMap<RequestOptions, Uint8Array>();
+
+/** The options of a request or a lease, as a run of key, length, value. Not to be changed. */
 export function encodeOptions(options: RequestOptions): Uint8Array {
+  let run = runs.get(options);
+  if (run === undefined) runs.set(options, (run = makeRun(options)));
+  return run;
+}
+
+function makeRun(options: RequestOptions): Uint8Array {
   const out: number[] = [];
   const put = (key: number, value: ArrayLike<number>) =>
     out.push(key, value.length >> 8, value.length & 0xff, ...Array.from(value));
@@ -84,15 +93,16 @@ export function encodeRequest(
   protocol: readonly Uint8Array[],
 ): Uint8Array {
   const run = encodeOptions(options);
-  const head = 1 + 4 + ID_BYTES + 2 + run.length;
-  const out = new Uint8Array(protocol.reduce((sum, bytes) => sum + bytes.length, head));
+  let length = 1 + 4 + ID_BYTES + 2 + run.length;
+  let at = length;
+  for (const bytes of protocol) length += bytes.length;
+  const out = new Uint8Array(length);
   const view = new DataView(out.buffer);
   view.setUint8(0, VERSION);
   view.setUint32(1, remainingMs);
   out.set(id, 5);
   view.setUint16(5 + ID_BYTES, run.length);
   out.set(run, 7 + ID_BYTES);
-  let at = head;
   for (const bytes of protocol) {
     out.set(bytes, at);
     at += bytes.length;
@@ -242,14 +252,19 @@ export function parseOutcome(bytes: Uint8Array): Outcome {
 }
 
 function sqlstate(bytes: Uint8Array): string {
-  const text = String.fromCharCode(...bytes);
+  const [a = 0, b = 0, c = 0, d = 0, e = 0] = bytes;
+  const text = String.fromCharCode(a, b, c, d, e);
   if (!/^[0-9A-Z]{5}$/.test(text)) throw outcomeError("sqlstate");
   return text;
 }
 
+const UTF8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
+
 function decode(bytes: Uint8Array, field: string): string {
+  // What went well has no words.
+  if (bytes.length === 0) return "";
   try {
-    return new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes);
+    return UTF8.decode(bytes);
   } catch {
     throw outcomeError(field);
   }

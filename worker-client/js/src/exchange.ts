@@ -1,7 +1,7 @@
 import { AnswerError, AnswerReader, type AnswerRecord, type RequestOptions, encodeRequest } from "./envelope.js";
 import { AbortError, platformError, unknownOutcome } from "./errors.js";
 import { type Lease, dispose } from "./binding.js";
-import { ABORT_MS, GRACE_MS, READ_BYTES, TIMEOUT_MAX_MS } from "./limits.js";
+import { ABORT_MS, GRACE_MS, READ_BYTES, TIMEOUT_MAX_MS, WATCH_MS } from "./limits.js";
 
 /** How a call is made. */
 export interface CallOptions {
@@ -19,16 +19,19 @@ export class Exchange {
   readonly #target: Lease;
   readonly #id = crypto.getRandomValues(new Uint8Array(16));
   readonly #answer = new AnswerReader();
-  readonly #timer: ReturnType<typeof setTimeout>;
+  /** First of the callback, then of the deadline. */
+  #timer: ReturnType<typeof setTimeout>;
   readonly #signal: AbortSignal | undefined;
   readonly #onAbort = () => this.#stop(ABORT_MS, () => this.#abortError());
-  /** Rejects when waiting on is pointless. */
-  readonly #cut: Promise<never>;
-  #reject!: (error: Error) => void;
+  /** Ends the wait that is under way. */
+  #reject: ((error: Error) => void) | undefined;
+  /** Why waiting on is pointless. */
+  #cut: Error | undefined;
   #cutTimer: ReturnType<typeof setTimeout> | undefined;
   #stream: ReadableStream | undefined;
   #reader: ReadableStreamBYOBReader | undefined;
-  #view: ArrayBuffer = new ArrayBuffer(READ_BYTES);
+  /** Lent to each read of a stream. */
+  #view: ArrayBuffer | undefined;
   /** Nothing is left that an abort could end. */
   #over = false;
   #stopped = false;
@@ -36,11 +39,8 @@ export class Exchange {
   private constructor(target: Lease, timeoutMs: number, signal: AbortSignal | undefined) {
     this.#target = target;
     this.#signal = signal;
-    this.#cut = new Promise((_, reject) => (this.#reject = reject));
-    this.#cut.catch(() => {});
     const after = Math.min(timeoutMs + GRACE_MS, TIMEOUT_MAX_MS);
-    const late = () => unknownOutcome(`no answer after ${after} ms`, "caller");
-    this.#timer = setTimeout(() => this.#stop(ABORT_MS / 4, late), after);
+    this.#timer = setTimeout(() => this.#watch(after), WATCH_MS);
     signal?.addEventListener("abort", this.#onAbort);
   }
 
@@ -95,8 +95,7 @@ export class Exchange {
   }
 
   async #send(request: Uint8Array): Promise<void> {
-    const call = this.#target.exchange(request, () => {});
-    const answer = await this.#within(call);
+    const answer = await this.#within(this.#target.exchange(request));
     if (answer instanceof Uint8Array) {
       this.#over = true;
       this.#answer.push(answer);
@@ -127,6 +126,7 @@ export class Exchange {
 
   async #read(): Promise<Uint8Array | undefined> {
     if (this.#reader === undefined) return undefined;
+    this.#view ??= new ArrayBuffer(READ_BYTES);
     const { value } = await this.#within(this.#reader.read(new Uint8Array(this.#view)));
     if (value === undefined || value.length === 0) return undefined;
     // The buffer comes back and is lent to the next read, so what is kept is a copy.
@@ -135,12 +135,24 @@ export class Exchange {
     return bytes;
   }
 
-  async #within<T>(work: PromiseLike<T>): Promise<T> {
-    const guarded = Promise.resolve(work).catch((thrown: unknown) => {
-      this.#over = true;
-      throw this.aborted ? this.#abortError(thrown) : platformError(thrown);
+  /** Waits, but no longer than there is reason to. */
+  #within<T>(work: PromiseLike<T>): Promise<T> {
+    return new Promise((resolve, reject) => {
+      this.#reject = reject;
+      if (this.#cut !== undefined) reject(this.#cut);
+      work.then(resolve, (thrown: unknown) => {
+        this.#over = true;
+        reject(this.aborted ? this.#abortError(thrown) : platformError(thrown));
+      });
     });
-    return Promise.race([guarded, this.#cut]);
+  }
+
+  /** The answer takes its time: the coordinator may ask from now on whether this caller lives. */
+  #watch(after: number): void {
+    const late = () => unknownOutcome(`no answer after ${after} ms`, "caller");
+    this.#timer = setTimeout(() => this.#stop(ABORT_MS / 4, late), after - WATCH_MS);
+    // Whether it arrives makes no difference here.
+    if (!this.#over) Promise.resolve(this.#target.watch(this.#id, () => {})).catch(() => {});
   }
 
   /** Asks the coordinator to end the request, and waits `patience` milliseconds for its answer. */
@@ -149,7 +161,11 @@ export class Exchange {
     this.#stopped = true;
     // Whether it arrives makes no difference here.
     Promise.resolve(this.#target.abort(this.#id)).catch(() => {});
-    if (error !== undefined) this.#cutTimer = setTimeout(() => this.#reject(error()), patience);
+    if (error === undefined) return;
+    this.#cutTimer = setTimeout(() => {
+      this.#cut = error();
+      this.#reject?.(this.#cut);
+    }, patience);
   }
 
   #abortError(cause: unknown = this.#signal?.reason): AbortError {

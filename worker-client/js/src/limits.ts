@@ -9,6 +9,12 @@ export const TIMEOUT_MAX_MS = 2 ** 31 - 1;
  * more than a missed deadline, and needs a trip to arrive.
  */
 export const GRACE_MS = 1_000;
+/**
+ * Milliseconds after which a call gives the coordinator a callback, by which it sees whether its
+ * caller still lives. Sooner than the first question, which comes after a second; later than most
+ * answers, because a callback costs both sides more than a small query does.
+ */
+export const WATCH_MS = 250;
 /** Milliseconds in which an aborted call must end: a trip there and back, and a cancel. */
 export const ABORT_MS = 1_000;
 /** Bytes of PostgreSQL messages in one request; the coordinator refuses more. */

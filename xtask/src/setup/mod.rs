@@ -4,6 +4,7 @@
 
 mod drivers;
 mod npm;
+mod pgbouncer;
 mod postgres;
 mod wasm_bindgen;
 mod wasm_std;
@@ -20,6 +21,7 @@ use crate::layout::{Layout, Lock, read_or_empty};
 use crate::{process, versions};
 pub(crate) use drivers::ensure as ensure_drivers;
 pub(crate) use npm::{Npm, ci as npm_ci};
+pub(crate) use pgbouncer::{VARIABLE as PGBOUNCER, ensure as ensure_pgbouncer};
 use wasm_std::WasmCompiler;
 
 /// The tools, found or installed.

@@ -1,62 +1,40 @@
-//! The benchmark: every comparison side by side in one run, repeated, as medians and ratios.
-//! Absolute figures belong to the machine; ratios travel better. Results go to standard output.
+//! The benchmark: every comparison side by side in one run, repeated. It writes what it measured;
+//! `pierhead_tests::report` makes pages and charts of that.
 #![allow(clippy::print_stdout, reason = "a command line program: printing is what it is for")]
 #![allow(clippy::indexing_slicing, reason = "JSON indexed by a missing name is null, no panic")]
 
-mod large;
-mod opening;
-mod steady;
+mod cpu;
+mod figures;
+mod load;
+mod native;
+mod plan;
+mod profile;
+mod progress;
+mod sections;
+mod stage;
+mod ways;
+mod write;
 
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
 
-use anyhow::{Result, bail};
-use pierhead_tests::show::{Stage, StageConfig, interrupted};
+use anyhow::Result;
+use pierhead_tests::report::page;
+use pierhead_tests::show::interrupted;
 
-const HELP: &str = "\
-cargo xtask bench [--smoke]
-
-  Compares a Worker that connects to PostgreSQL for each request with one that goes through the
-  coordinator: latency, requests per second; large results over both tunnels; what it costs to open
-  a session. About two minutes.
-
-  --smoke   the same in seconds: proves that it runs, measures nothing
-  --help    this text
-";
+use crate::plan::{HELP, RENDER, Request};
+use crate::progress::Progress;
+use crate::stage::Stage;
 
 /// What a shell reports for a program that was ended by Ctrl-C.
 const INTERRUPTED: u8 = 130;
 
-/// How much is measured.
-#[derive(Clone, Copy)]
-struct Plan {
-    /// Latency: requests of each way at each distance.
-    requests: usize,
-    /// Throughput and large results: repetitions.
-    rounds: usize,
-    /// Throughput: time of one repetition.
-    time: Duration,
-    /// Large results, in MiB.
-    large_mib: usize,
-    /// Openings of each kind.
-    openings: usize,
-}
-
-const FULL: Plan = Plan {
-    requests: 100,
-    rounds: 5,
-    time: Duration::from_millis(1_500),
-    large_mib: 50,
-    openings: 10,
-};
-
-const SMOKE: Plan =
-    Plan { requests: 4, rounds: 1, time: Duration::from_millis(100), large_mib: 2, openings: 1 };
-
 fn main() -> ExitCode {
-    let plan = match parse(std::env::args().skip(1)) {
-        Ok(Some(plan)) => plan,
+    if std::env::args().skip(1).eq([RENDER]) {
+        return ended(render().map(|()| ExitCode::SUCCESS));
+    }
+    let request = match Request::parse(std::env::args().skip(1), &sections::all()) {
+        Ok(Some(request)) => request,
         Ok(None) => {
             print!("{HELP}");
             return ExitCode::SUCCESS;
@@ -66,50 +44,54 @@ fn main() -> ExitCode {
             return ExitCode::from(2);
         }
     };
-    match start(plan) {
-        Ok(code) => code,
-        Err(error) => {
-            eprintln!("bench: {error:#}");
-            ExitCode::FAILURE
-        }
-    }
+    ended(start(&request))
 }
 
-/// `None`: help was asked for.
-fn parse(arguments: impl Iterator<Item = String>) -> Result<Option<Plan>> {
-    let mut plan = FULL;
-    for argument in arguments {
-        match argument.as_str() {
-            "--smoke" => plan = SMOKE,
-            "--help" | "-h" => return Ok(None),
-            other => bail!("there is no flag `{other}`"),
-        }
-    }
-    Ok(Some(plan))
+fn ended(result: Result<ExitCode>) -> ExitCode {
+    result.unwrap_or_else(|error| {
+        eprintln!("bench: {error:#}");
+        ExitCode::FAILURE
+    })
 }
 
-fn start(plan: Plan) -> Result<ExitCode> {
+/// Makes page and charts of the figures that are there; tells which of them have changed.
+fn render() -> Result<()> {
+    for path in page::rewrite(&page::docs())? {
+        println!("{}", path.display());
+    }
+    Ok(())
+}
+
+fn start(request: &Request) -> Result<ExitCode> {
     tokio::runtime::Runtime::new()?.block_on(async {
         let interrupted = interrupted()?;
         tokio::select! {
             // What has been started ends with the future that is dropped.
-            result = run(plan) => result.map(|()| ExitCode::SUCCESS),
+            result = run(request) => result.map(|()| ExitCode::SUCCESS),
             () = interrupted => Ok(ExitCode::from(INTERRUPTED)),
         }
     })
 }
 
-async fn run(plan: Plan) -> Result<()> {
-    let began = Instant::now();
-    // The direct Worker must not fail for want of connections: that is the demo's point.
-    let config = StageConfig { max_connections: 300, crash_control: true, ..Default::default() };
-    let stage = Arc::new(Stage::set(config, |step| eprintln!("{step}")).await?);
-    eprintln!("latency");
-    println!("\nLatency of a small query\n\n{}", steady::latencies(&stage, plan).await?);
-    println!("Requests per second, pool_size 10\n\n{}", steady::rates(&stage, plan).await?);
-    println!("One result of {} MiB\n\n{}", plan.large_mib, large::both(&stage, plan).await?);
-    println!("The first query on a new session\n\n{}", opening::costs(&stage, plan).await?);
-    stage.tunnel().assert_clean();
-    eprintln!("done in {:.0} s", began.elapsed().as_secs_f64());
+async fn run(request: &Request) -> Result<()> {
+    let mut progress = Progress::start();
+    let stage = Arc::new(Stage::set(&request.only, |step| progress.step(step)).await?);
+    if let Some(way) = request.profile {
+        return profile::run(&stage, way, request.callers, &mut progress).await;
+    }
+    for name in sections::all() {
+        if request.wants(name, sections::NAMES.contains(&name)) {
+            progress.section(name);
+            let measured = sections::measure(name, &stage, &request.plan, &mut progress).await?;
+            let path =
+                write::section(name, request, &stage, progress.in_section(), measured).await?;
+            println!("{}", path.display());
+        }
+    }
+    stage.assert_clean();
+    if request.write {
+        render()?;
+    }
+    progress.step("done");
     Ok(())
 }

@@ -199,3 +199,27 @@ fn a_client_that_is_gone_leaves_nothing_behind() {
         }
     });
 }
+
+#[test]
+fn a_silent_client_keeps_no_read_buffer() {
+    const FIRST: usize = 20;
+    const CLIENTS: usize = 200;
+    live(async {
+        let world = Setup::new().inspector().gateway_ports().start().await;
+        let address = world.workerd.gateway_ports().unwrap().transaction;
+        let mut clients = Vec::new();
+        let mut buffers = async |count: usize| {
+            for _ in 0..count {
+                let names = [("user", "scram_user"), ("database", "main")];
+                let mut client = Raw::connect_with(address, &names).await.unwrap();
+                assert_eq!(client.value("select 1").await, "1");
+                clients.push(client);
+            }
+            world.workerd.heap_collected("coordinator").await.unwrap().backing
+        };
+        let before = buffers(FIRST).await;
+        let each = buffers(CLIENTS).await.saturating_sub(before) / CLIENTS as u64;
+        eprintln!("a silent client of the gateway: {each} bytes of buffers, with its object's");
+        assert!(each <= 4_000, "{each} bytes");
+    });
+}

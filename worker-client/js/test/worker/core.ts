@@ -126,6 +126,14 @@ export async function shared() {
   assert.equal(bad.status === "rejected" && bad.reason.code, "42703");
 }
 
+/** Its invocation ends while the statement runs; the coordinator asks for it in vain. */
+export async function leaves_what_runs() {
+  await db.sql`select 1`;
+  db.query("select pg_sleep(60)").catch(() => {});
+  // Longer than a call waits before it gives the coordinator a callback.
+  await scheduler.wait(1_000);
+}
+
 export async function aborts() {
   await db.sql`select 1`;
   const controller = new AbortController();
