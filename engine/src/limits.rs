@@ -335,8 +335,8 @@ pierhead_wire::limits! {
     #[unit = "bytes"]
     pub const TEXT_AT_HAND_MAX: usize = 4 * 1024;
 
-    /// Bytes of a message up to which it is copied together with others: below, a piece of its own
-    /// costs more than the copy.
+    /// Bytes of neighbouring messages up to which they are copied together with others: below, a piece
+    /// of their own costs more than the copy.
     #[unit = "bytes"]
     pub const COPIED_BYTES_MAX: usize = 2 * 1024;
 

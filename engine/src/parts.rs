@@ -1,6 +1,6 @@
 //! Bytes that lie in one piece, or in several.
 
-use std::ops::Deref;
+use std::ops::{Deref, Range};
 
 use bytes::Bytes;
 
@@ -97,6 +97,14 @@ impl IntoIterator for Parts {
         };
         one.into_iter().chain(several)
     }
+}
+
+/// Where in `chunk` the bytes lie, if they are a part of it.
+#[inline]
+pub(crate) fn part_of(chunk: &[u8], bytes: &[u8]) -> Option<Range<usize>> {
+    let start = bytes.as_ptr().addr().checked_sub(chunk.as_ptr().addr())?;
+    let end = start.checked_add(bytes.len())?;
+    (end <= chunk.len() && start < end).then_some(start..end)
 }
 
 #[cfg(test)]

@@ -80,7 +80,7 @@ impl Engine {
                 break;
             }
         }
-        self.count_inbox(id);
+        self.count_client(id);
         self.flush_socket(id);
     }
 

@@ -35,7 +35,7 @@ impl Engine {
         }
     }
 
-    fn enter_exchange(&mut self, id: ClientId, exchange: Exchange, caller: Option<String>) {
+    fn enter_exchange(&mut self, id: ClientId, exchange: Box<Exchange>, caller: Option<String>) {
         let class = match exchange.lease.and_then(|lease| self.clients.get(&lease)) {
             Some(lease) => lease.class,
             None => self.enter_class(caller.as_deref().unwrap_or_default()),
@@ -49,7 +49,7 @@ impl Engine {
             waits_until: self.now,
             armed: None,
             granted: None,
-            kind: Kind::Exchange(Box::new(exchange)),
+            kind: Kind::Exchange(exchange),
         };
         self.clients.insert(id, client);
         match lease {
@@ -74,7 +74,7 @@ impl Engine {
         id: ClientId,
         request: Bytes,
         lease: Option<ClientId>,
-    ) -> Result<(Exchange, Option<String>), Failure> {
+    ) -> Result<(Box<Exchange>, Option<String>), Failure> {
         let request = Request::parse(request)
             .map_err(|e| Failure::Invalid { sqlstate: e.sqlstate(), message: e.to_string() })?;
         let malformed = |message| Failure::Invalid { sqlstate: SqlState::MALFORMED, message };
@@ -96,7 +96,7 @@ impl Engine {
             0 => self.settings.query_timeout,
             ms => Millis(u64::from(ms)),
         };
-        let exchange = Exchange {
+        let exchange = Box::new(Exchange {
             request_id: number_of(request.id.0),
             plan,
             speaker: Speaker::default(),
@@ -108,7 +108,7 @@ impl Engine {
             alive_at: self.now,
             retries: 0,
             answer: Answer::default(),
-        };
+        });
         Ok((exchange, request.options.caller))
     }
 

@@ -117,7 +117,7 @@ impl Engine {
             self.write_session(session_id, bytes);
         }
         self.flush_socket(id);
-        self.count_inbox(id);
+        self.count_client(id);
         match stop {
             Stop::Empty | Stop::Busy => {}
             Stop::Full => {
@@ -199,8 +199,7 @@ fn write_plan(
         speaker: &mut exchange.speaker,
         on_session: &mut session.statements,
         talk,
-        out,
-        chunk: &exchange.plan.bytes,
+        out: out.with(&exchange.plan.bytes),
         refuse: &refuse,
         plan_cache,
         now,
@@ -209,6 +208,12 @@ fn write_plan(
     for piece in exchange.plan.pieces() {
         // The plan was checked when it came.
         let _: Result<(), Malformed> = translator.send(&piece);
+    }
+    let bytes = &exchange.plan.bytes;
+    if out.is_whole(bytes) {
+        out.push_whole(bytes.clone())
+    } else {
+        out.settle(bytes)
     }
     shown.get()
 }
@@ -275,15 +280,19 @@ impl Rules<'_> {
                 speaker: &mut socket.speaker,
                 on_session,
                 talk,
-                out,
-                chunk: lump.bytes(),
+                out: out.with(lump.bytes()),
                 refuse: &refuse,
                 plan_cache: true,
                 now: self.now,
                 start: &socket.start_settings,
             };
             let (done, stop) = self.write_lump(lump, &mut translator);
-            socket.inbox.skip_part(done);
+            if out.is_whole(lump.bytes()) {
+                out.push_whole(socket.inbox.take_lump(done));
+            } else {
+                out.settle(lump.bytes());
+                socket.inbox.skip_part(done);
+            }
             match stop {
                 Some(stop) => return stop,
                 None if done.is_empty() => return Stop::Empty,

@@ -162,7 +162,9 @@ impl Engine {
             // for want of credit: its bytes do not mean what they seem to.
             Way::Agent if self.links.has_queued(session.stream) => Some(Why::Mismatch),
             Way::Agent => None,
-            way => self.is_fallback(way).then_some(Why::Fallback),
+            way @ (Way::Direct | Way::Cloudflared) => {
+                self.is_fallback(way).then_some(Why::Fallback)
+            }
         }
     }
 

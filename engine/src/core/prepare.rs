@@ -29,7 +29,7 @@ impl Engine {
             answered = true;
         }
         if answered {
-            self.count_inbox(id);
+            self.count_client(id);
             self.flush_socket(id);
         }
     }

@@ -76,17 +76,23 @@ impl Engine {
         self.count_inbox(id);
     }
 
-    /// Keeps the budgets true to what a socket's client has sent and no session got, and to what it
-    /// has prepared and set. If it filled its window while it waited, it may go on.
-    pub(super) fn count_inbox(&mut self, id: ClientId) {
-        let Some(Kind::Socket(socket)) = self.clients.get_mut(&id).map(|c| &mut c.kind) else {
-            return;
-        };
-        let now = (socket.inbox_bytes(), socket.state_bytes());
-        let before = std::mem::replace(&mut socket.counted, now);
-        self.request_bytes = (self.request_bytes + now.0).saturating_sub(before.0);
-        self.client_bytes = (self.client_bytes + now.1).saturating_sub(before.1);
-        if now.0 < before.0 {
+    /// Keeps the budgets true to what a socket's client has prepared and set, and to what it has sent.
+    pub(super) fn count_client(&mut self, id: ClientId) {
+        let Some(socket) = self.clients.get_mut(&id).and_then(Client::socket_mut) else { return };
+        let now = socket.state_bytes();
+        let before = std::mem::replace(&mut socket.counted.1, now);
+        self.client_bytes = (self.client_bytes + now).saturating_sub(before);
+        self.count_inbox(id);
+    }
+
+    /// Keeps the budget true to what a socket's client has sent and no session got. If it filled its
+    /// window while it waited, it may go on.
+    fn count_inbox(&mut self, id: ClientId) {
+        let Some(socket) = self.clients.get_mut(&id).and_then(Client::socket_mut) else { return };
+        let now = socket.inbox_bytes();
+        let before = std::mem::replace(&mut socket.counted.0, now);
+        self.request_bytes = (self.request_bytes + now).saturating_sub(before);
+        if now < before {
             self.grant_socket(id);
         }
     }

@@ -191,7 +191,7 @@ impl Engine {
         match &mut client.kind {
             Kind::Socket(socket) => {
                 socket.inbox.put_back(kept);
-                self.count_inbox(holder);
+                self.count_client(holder);
                 self.requeue(holder);
             }
             Kind::Exchange(exchange) => {

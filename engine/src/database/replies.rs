@@ -293,6 +293,7 @@ impl Replies {
     }
 
     /// Takes one message of the database; asynchronous ones are not its business.
+    #[inline]
     pub(crate) fn accept(&mut self, tag: u8) -> Result<Accepted, Mismatch> {
         let mismatch = Mismatch { tag };
         while self.within == Within::Start

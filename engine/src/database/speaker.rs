@@ -128,6 +128,9 @@ impl Speaker {
 
     /// Lets go of all names.
     pub(crate) fn clear_names(&mut self, interned: &mut Interned<Arc<Facts>>) {
+        if self.names.is_empty() {
+            return;
+        }
         for id in self.names.clear() {
             interned.release(id);
         }

@@ -363,6 +363,7 @@ impl Talk {
         }
     }
 
+    #[inline]
     fn accepted(
         &mut self,
         tag: u8,

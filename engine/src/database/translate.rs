@@ -23,7 +23,7 @@ use pierhead_wire::pg::scan::{Message, Piece};
 use pierhead_wire::pg::tag::frontend as tag;
 
 use self::instead::HARMLESS;
-use crate::database::outgoing::Outgoing;
+use crate::database::outgoing::Excerpt;
 use crate::database::refused::{self, Refused};
 use crate::database::replies::{Expect, Made, Note};
 use crate::database::settle::settle;
@@ -64,9 +64,7 @@ pub(crate) struct Translator<'a> {
     pub(crate) speaker: &'a mut Speaker,
     pub(crate) on_session: &'a mut OnSession,
     pub(crate) talk: &'a mut Talk,
-    pub(crate) out: &'a mut Outgoing,
-    /// What the messages lie in.
-    pub(crate) chunk: &'a Bytes,
+    pub(crate) out: Excerpt<'a>,
     /// Why a statement may not be sent, if it may not.
     pub(crate) refuse: &'a dyn Fn(&Facts) -> Option<Refused>,
     /// This request's statements may be kept.
@@ -102,7 +100,7 @@ impl Translator<'_> {
                 sent
             }
             Piece::Bulk { bytes, last, .. } => {
-                self.out.push(self.chunk, bytes);
+                self.out.push(bytes);
                 self.talk.mid_message = !last;
                 Ok(())
             }
@@ -141,11 +139,11 @@ impl Translator<'_> {
             tag::SYNC => self.pass(message, Expect::Sync),
             tag::FUNCTION_CALL => self.pass(message, Expect::Function),
             tag::FLUSH => {
-                self.out.push(self.chunk, message.raw);
+                self.out.push(message.raw);
                 self.talk.replies.sent(Expect::Flush, Note::Nothing);
             }
             tag::COPY_DONE | tag::COPY_FAIL => {
-                self.out.push(self.chunk, message.raw);
+                self.out.push(message.raw);
                 self.talk.replies.sent(Expect::CopyEnd, Note::Nothing);
             }
             _ => return Err(Malformed("a message that has no place here")),
@@ -190,13 +188,13 @@ impl Translator<'_> {
 
     /// Passes a message on as it is.
     fn pass(&mut self, message: &Message<&[u8]>, expect: Expect) {
-        self.out.push(self.chunk, message.raw);
+        self.out.push(message.raw);
         self.talk.sent(expect, Note::Nothing);
     }
 
     /// Passes a message on that runs something; what is expected of it is still to be noted.
     fn run(&mut self, message: &Message<&[u8]>, facts: Option<&Facts>) {
-        self.out.push(self.chunk, message.raw);
+        self.out.push(message.raw);
         if let Some(facts) = facts {
             self.talk.begins |= facts.control == Control::Begin || facts.statements > 1;
             self.note_undone(facts);
@@ -297,7 +295,7 @@ impl Translator<'_> {
             self.let_go(id);
             let unnamed = Unnamed::raw(parse.sql, parse.types, facts);
             let before = self.speaker.replace_unnamed(unnamed);
-            self.out.push(self.chunk, message.raw);
+            self.out.push(message.raw);
             self.talk.unnamed_here = true;
             self.talk.unnamed_used = true;
             self.talk.sent(Expect::Parse, Note::Unnamed { before, number: None });
@@ -339,11 +337,7 @@ impl Translator<'_> {
     /// A `Parse` of the client: sent, unless the session has the statement.
     fn prepare_for_client(&mut self, id: StatementId, naming: Naming<'_>) {
         let number = self.library.interned.generation(id);
-        let facts = self.library.facts(id);
-        // A broken transaction may be left, and nothing may be done in it.
-        let allowed = facts.statements == 0
-            || matches!(facts.control, Control::Commit | Control::Rollback | Control::RollbackTo);
-        if self.talk.may_be_broken() && !allowed {
+        if self.talk.may_be_broken() && !self.ends_broken_transaction(id) {
             // It fails, unless something ahead of it ends the transaction.
             self.on_session.doubted(number);
         }
@@ -358,6 +352,13 @@ impl Translator<'_> {
                 self.talk.sent(Expect::Parse, naming.note(Some(number)));
             }
         }
+    }
+
+    /// True if a statement may be prepared in a broken transaction: one that leaves it, or does nothing.
+    fn ends_broken_transaction(&self, id: StatementId) -> bool {
+        let facts = self.library.facts(id);
+        facts.statements == 0
+            || matches!(facts.control, Control::Commit | Control::Rollback | Control::RollbackTo)
     }
 
     fn made(&mut self, number: u64, naming: Naming<'_>) {
@@ -413,24 +414,25 @@ impl Translator<'_> {
         let Some(used) = self.resolve(bind.statement) else {
             return Ok(());
         };
+        let interned = &self.library.interned;
         let facts = match &used {
-            Used::Statement(id) => {
-                let facts = self.library.facts(*id);
-                let interned = &self.library.interned;
-                self.talk.sample(self.now, facts.fingerprint, || {
-                    let tail = interned.parse_tail(*id);
-                    tail.slice(..interned.sql(*id).len().min(tail.len()))
-                });
-                Some(facts)
-            }
-            Used::Raw(raw) => {
-                self.talk.sample(self.now, raw.facts.fingerprint, || raw.sql_bytes());
-                Some(raw.facts.clone())
-            }
+            Used::Statement(id) => interned.facts(*id),
+            Used::Raw(raw) => Some(&raw.facts),
             Used::Unknown => None,
         };
-        let drops_own = facts.as_deref().is_some_and(|facts| self.drops_own_name(facts));
-        if !self.talk.bind_portal(bind.portal, facts.filter(|f| f.matter())) {
+        if let Some(facts) = facts {
+            self.talk.sample(self.now, facts.fingerprint, || match &used {
+                Used::Statement(id) => {
+                    let tail = interned.parse_tail(*id);
+                    tail.slice(..interned.sql(*id).len().min(tail.len()))
+                }
+                Used::Raw(raw) => raw.sql_bytes(),
+                Used::Unknown => Bytes::new(),
+            });
+        }
+        let drops_own = facts.is_some_and(|facts| self.drops_own_name(facts));
+        let facts = facts.filter(|facts| facts.matter()).cloned();
+        if !self.talk.bind_portal(bind.portal, facts) {
             self.fail(&refused::too_many_portals());
             return Ok(());
         }
@@ -440,7 +442,7 @@ impl Translator<'_> {
         if let Used::Statement(id) = used {
             let name = self.library.interned.name(id);
             let rest = self.out.write(|out| frontend::rename_bind(message, name.as_bytes(), out));
-            self.out.push(self.chunk, rest.ok_or(Malformed("a malformed Bind"))?);
+            self.out.push(rest.ok_or(Malformed("a malformed Bind"))?);
             self.talk.sent(Expect::Bind, Note::Uses(id));
         } else {
             self.pass(message, Expect::Bind);
@@ -527,7 +529,7 @@ impl Translator<'_> {
             self.talk.sent(Expect::Query, Note::Asks { before, facts: None });
             return Ok(());
         }
-        let copy = || if text.is_empty() { self.chunk.slice_ref(sql) } else { text };
+        let copy = || if text.is_empty() { self.out.chunk().slice_ref(sql) } else { text };
         self.talk.sample(self.now, facts.fingerprint, copy);
         self.talk.forgets |= facts.forgets();
         let drops_own = self.drops_own_name(&facts);

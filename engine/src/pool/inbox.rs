@@ -146,11 +146,24 @@ impl Inbox {
             self.head.bytes.advance(part.bytes);
             return;
         }
-        self.head = self.rest.pop_front().unwrap_or_default();
-        if self.head.bytes.is_empty() && self.rest.capacity() > 0 {
-            // An idle client costs no more than it must.
-            self.rest = VecDeque::new();
+        match self.rest.pop_front() {
+            Some(next) => self.head = next,
+            None => {
+                self.head = Lump::default();
+                // An idle client costs no more than it must.
+                if self.rest.capacity() > 0 {
+                    self.rest = VecDeque::new();
+                }
+            }
         }
+    }
+
+    /// All of what came together and comes next was dealt with, and is given away.
+    pub(crate) fn take_lump(&mut self, all: Part) -> Bytes {
+        let bytes = std::mem::take(&mut self.head.bytes);
+        debug_assert_eq!(bytes.len(), all.bytes, "a lump is given away when all of it is sent");
+        self.skip_part(all);
+        bytes
     }
 
     /// Bytes in it.

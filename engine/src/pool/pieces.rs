@@ -6,7 +6,7 @@ use std::ops::Range;
 use bytes::{BufMut, Bytes, BytesMut};
 
 use crate::limits::ANSWER_JOINED_MAX;
-use crate::parts::Parts;
+use crate::parts::{Parts, part_of};
 
 /// Bytes that wait to be passed on.
 #[derive(Debug, Default)]
@@ -112,13 +112,6 @@ impl Pieces {
             self.list.push(run.cut());
         }
     }
-}
-
-/// Where in `chunk` the bytes lie, if they are a part of it.
-fn part_of(chunk: &[u8], bytes: &[u8]) -> Option<Range<usize>> {
-    let start = bytes.as_ptr().addr().checked_sub(chunk.as_ptr().addr())?;
-    let end = start.checked_add(bytes.len())?;
-    (end <= chunk.len() && start < end).then_some(start..end)
 }
 
 /// True if both are the same bytes in memory.

@@ -60,6 +60,11 @@ impl Names {
         std::mem::take(self).entries.into_iter().map(|(_, id)| id)
     }
 
+    /// True if there are none, nor room for any.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.entries.capacity() == 0
+    }
+
     /// How many there are.
     #[cfg(test)]
     pub(crate) fn len(&self) -> usize {

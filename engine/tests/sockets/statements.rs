@@ -41,6 +41,15 @@ fn a_name_is_the_clients_own_and_the_plan_is_everybodys() {
 }
 
 #[test]
+fn messages_stay_in_order_whichever_of_them_get_another_name() {
+    let mut story = Story::with(|_| {});
+    let (a, stream) = story.begins();
+    let said = Say::default().parse("s", "select 1").bind("s").execute().describe_statement("s");
+    story.tells(a, &said.bind("s").execute().sync());
+    assert_eq!(kinds(&story.sent(stream)), "PBEDBES");
+}
+
+#[test]
 fn on_another_session_a_statement_is_prepared_again() {
     let mut story = Story::with(|_| {});
     let (a, stream) = story.begins();

@@ -317,6 +317,11 @@ impl Say {
         self
     }
 
+    pub(crate) fn describe_statement(mut self, name: &str) -> Self {
+        frontend::describe(b'S', name, &mut self.0).unwrap();
+        self
+    }
+
     pub(crate) fn execute(self) -> Self {
         self.execute_for(0)
     }

@@ -59,21 +59,27 @@ impl Request {
     pub fn parse(mut input: Bytes) -> Result<Self, RequestError> {
         use RequestError::{OptionsTooLong, ProtocolTooLarge, Truncated, Version};
 
-        let version = input.try_get_u8().map_err(|_| Truncated("version"))?;
+        let (&version, rest) = input.split_first().ok_or(Truncated("version"))?;
         if version != VERSION {
             return Err(Version(version));
         }
-        let remaining_ms = input.try_get_u32().map_err(|_| Truncated("remaining"))?;
-        let mut id = [0; 16];
-        input.try_copy_to_slice(&mut id).map_err(|_| Truncated("request id"))?;
-        let length = usize::from(input.try_get_u16().map_err(|_| Truncated("options length"))?);
+        let (remaining, rest) = rest.split_first_chunk().ok_or(Truncated("remaining"))?;
+        let remaining_ms = u32::from_be_bytes(*remaining);
+        let (&id, rest) = rest.split_first_chunk().ok_or(Truncated("request id"))?;
+        let (length, rest) = rest.split_first_chunk().ok_or(Truncated("options length"))?;
+        let length = usize::from(u16::from_be_bytes(*length));
         if length > OPTIONS_BYTES_MAX {
             return Err(OptionsTooLong(length));
         }
-        if length > input.len() {
+        if length > rest.len() {
             return Err(Truncated("options"));
         }
-        let options = Options::parse(input.split_to(length))?;
+        let head = input.len() - rest.len();
+        let options = match length {
+            0 => Options::default(),
+            _ => Options::parse(input.slice(head..head + length))?,
+        };
+        input.advance(head + length);
         if input.len() > PROTOCOL_BYTES_MAX {
             return Err(ProtocolTooLarge(input.len()));
         }

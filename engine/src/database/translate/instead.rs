@@ -33,7 +33,7 @@ impl Translator<'_> {
         let name = self.library.interned.name(id);
         let rest = self.out.write(|out| frontend::rename_bind(message, name.as_bytes(), out));
         self.library.interned.release(id);
-        self.out.push(self.chunk, rest.ok_or(Malformed("a malformed Bind"))?);
+        self.out.push(rest.ok_or(Malformed("a malformed Bind"))?);
         self.talk.sent(Expect::Bind, Note::Nothing);
         Ok(())
     }
@@ -43,7 +43,7 @@ impl Translator<'_> {
     pub(super) fn fail(&mut self, refused: &Refused) {
         let mut bytes = BytesMut::new();
         refused.extended(&mut bytes);
-        self.out.add(&bytes);
+        self.out.write(|out| out.extend_from_slice(&bytes));
         self.talk.unnamed_here = false;
         self.talk.unnamed_used = true;
         // What is parsed behind it, the server skips.

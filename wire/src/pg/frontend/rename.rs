@@ -5,7 +5,7 @@ use bytes::{BufMut, BytesMut};
 
 use super::{Target, bind, parse, target};
 use crate::pg::scan::{HEADER, Message};
-use crate::pg::write::{length, put_c_string};
+use crate::pg::write::length;
 
 /// Writes the beginning of a `Bind`, up to and including the name of the statement, as if it named
 /// this one. What follows is returned, to be sent behind it. `None` if the message is malformed;
@@ -61,6 +61,7 @@ fn rename<'a, B: AsRef<[u8]>>(
     let [a, b, c, d] = length(fixed.checked_add(name.len())?.checked_add(rest)?).to_be_bytes();
     out.put_slice(&[message.tag, a, b, c, d]);
     out.put_slice(start);
-    put_c_string(name, out);
+    out.put_slice(name);
+    out.put_u8(0);
     message.raw.as_ref().get(end..)
 }
