@@ -12,6 +12,9 @@ use crate::websocket::{Client, Message, TEXT};
 /// A collection of a large heap on a busy machine.
 const ANSWER_TIME: Duration = Duration::from_secs(20);
 
+/// Between two samples of [`super::Workerd::cpu_profile`].
+pub const PROFILE_INTERVAL: Duration = Duration::from_micros(500);
+
 /// Memory of one isolate, in bytes. All Durable Objects of a Worker share its isolate.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct HeapUsage {
@@ -70,6 +73,8 @@ pub(super) async fn cpu_profile(
     let mut client = Client::connect(inspector, &path, &[]).await?;
     let work = async {
         call(&mut client, "Profiler.enable").await?;
+        let interval = json!({ "interval": PROFILE_INTERVAL.as_micros() as u64 });
+        call_with(&mut client, "Profiler.setSamplingInterval", interval).await?;
         call(&mut client, "Profiler.start").await?;
         tokio::time::sleep(time).await;
         let mut stopped = call(&mut client, "Profiler.stop").await?;
@@ -120,7 +125,11 @@ async fn target(inspector: SocketAddr, worker: &str) -> Result<String> {
 }
 
 async fn call(client: &mut Client, method: &str) -> Result<Value> {
-    let request = json!({ "id": 1, "method": method }).to_string();
+    call_with(client, method, json!({})).await
+}
+
+async fn call_with(client: &mut Client, method: &str, params: Value) -> Result<Value> {
+    let request = json!({ "id": 1, "method": method, "params": params }).to_string();
     client.send(TEXT, request.as_bytes()).await?;
     loop {
         match client.receive().await? {

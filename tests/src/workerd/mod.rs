@@ -21,7 +21,7 @@ use crate::process::{Guarded, Log, PrintedLog, raise_open_files, resident_bytes}
 
 pub use config::{Worker, WorkerdConfig};
 pub use gateway::GatewayPorts;
-pub use inspector::HeapUsage;
+pub use inspector::{HeapUsage, PROFILE_INTERVAL};
 
 /// Compatibility date of everything that runs here.
 pub const COMPATIBILITY_DATE: &str = "2026-11-01";

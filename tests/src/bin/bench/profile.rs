@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use anyhow::Result;
 use pierhead_tests::show::{Align, Table};
+use pierhead_tests::workerd::PROFILE_INTERVAL;
 use serde_json::Value;
 
 use crate::load::closed_loop;
@@ -42,9 +43,20 @@ pub(crate) async fn run(
         fs::create_dir_all(&root)?;
         let file = root.join(format!("{}-{isolate}.cpuprofile", way.id()));
         fs::write(&file, profile.to_string())?;
-        println!("\n{isolate}, {rate:.0} queries/s: {}\n\n{}", file.display(), list(&profile));
+        let share = samples(&profile) as f64 * PROFILE_INTERVAL.as_secs_f64() / TIME.as_secs_f64();
+        let per_thousand = share * 1e3 / rate.max(1e-9);
+        println!(
+            "\n{isolate}: {per_thousand:.2} s per 1,000 queries in this isolate, at {rate:.0} queries/s\n{}\n\n{}",
+            file.display(),
+            list(&profile)
+        );
     }
     Ok(())
+}
+
+/// How often the isolate was met at work: nothing is sampled while workerd is in none or in another.
+fn samples(profile: &Value) -> usize {
+    profile["samples"].as_array().map_or(0, Vec::len)
 }
 
 /// Where the most samples were taken: functions by themselves.

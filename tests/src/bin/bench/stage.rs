@@ -26,7 +26,7 @@ const TOKEN: &str = "a-token-for-this-run-only";
 /// For the agent to dial in.
 const PATIENCE: Duration = Duration::from_secs(30);
 /// The role that everybody uses.
-const USER: &str = "scram_user";
+pub(crate) const USER: &str = "scram_user";
 
 /// PostgreSQL; PgBouncer, agent, tunnels and proxies in front of it; an echo peer behind a tunnel;
 /// and workerd with the coordinator, the floors' objects and the Workers that call.
@@ -35,6 +35,7 @@ const USER: &str = "scram_user";
 #[derive(Debug)]
 pub(crate) struct Stage {
     ways: Vec<Way>,
+    is_whole: bool,
     // In this order, so that whoever calls goes before whoever is called.
     agent: Agent,
     workerd: Workerd,
@@ -94,7 +95,18 @@ impl Stage {
             there && (only.is_empty() || only.contains(way))
         });
         let ways = ways.collect();
-        let stage = Self { ways, agent, workerd, paths, pgbouncer, postgres, bench, app, native };
+        let stage = Self {
+            ways,
+            is_whole: only.is_empty(),
+            agent,
+            workerd,
+            paths,
+            pgbouncer,
+            postgres,
+            bench,
+            app,
+            native,
+        };
         progress("warming all of them");
         for way in stage.ways() {
             stage.ask(way, Work::Queries(1)).await?;
@@ -105,6 +117,11 @@ impl Stage {
     /// Who is measured: PgBouncer may be missing.
     pub(crate) fn ways(&self) -> Vec<Way> {
         self.ways.clone()
+    }
+
+    /// Whether nobody was left out by name.
+    pub(crate) fn is_whole(&self) -> bool {
+        self.is_whole
     }
 
     pub(crate) fn postgres(&self) -> &Postgres {

@@ -3,6 +3,7 @@
 mod idle;
 mod large;
 mod latency;
+mod pgbench;
 mod soak;
 mod storms;
 mod throughput;

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use anyhow::Result;
 
 use super::Measured;
+use super::pgbench::Pgbench;
 use crate::figures::percentile_ms;
 use crate::load::{Load, closed_loop};
 use crate::plan::Plan;
@@ -24,6 +25,10 @@ pub(super) async fn measure(
 ) -> Result<Measured> {
     let mut measured = Measured::default();
     let ways = stage.ways();
+    let pgbench = if stage.is_whole() { Pgbench::find(stage)? } else { None };
+    if stage.is_whole() && pgbench.is_none() {
+        measured.notes.push("Without pgbench: this PostgreSQL comes without its clients.".into());
+    }
     let steps = plan.rounds * plan.callers.len() * ways.len();
     for round in 0..plan.rounds {
         for (index, &callers) in plan.callers.iter().enumerate() {
@@ -33,6 +38,9 @@ pub(super) async fn measure(
                 let laps = if callers >= MANY { LONGER } else { 1 };
                 let load = closed_loop(stage, way, callers, plan.time * laps).await?;
                 tell(way, callers, load, &mut measured);
+            }
+            if let Some(pgbench) = pgbench.as_ref().filter(|_| callers < MANY) {
+                pgbench.measure(stage, callers, plan.time, &mut measured).await?;
             }
         }
     }
