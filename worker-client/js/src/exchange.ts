@@ -152,7 +152,7 @@ export class Exchange {
     const late = () => unknownOutcome(`no answer after ${after} ms`, "caller");
     this.#timer = setTimeout(() => this.#stop(ABORT_MS / 4, late), after - WATCH_MS);
     // Whether it arrives makes no difference here.
-    if (!this.#over) Promise.resolve(this.#target.watch(this.#id, () => {})).catch(() => {});
+    if (!this.#over) (async () => this.#target.watch(this.#id, () => {}))().catch(() => {});
   }
 
   /** Asks the coordinator to end the request, and waits `patience` milliseconds for its answer. */

@@ -13,6 +13,7 @@ function database(answers, options) {
   const coordinator = {
     asked,
     aborted: 0,
+    watched: [],
     async exchange(request, alive) {
       asked.push(Buffer.from(request).toString("latin1"));
       const next = answers.shift();
@@ -20,6 +21,9 @@ function database(answers, options) {
     },
     async abort() {
       coordinator.aborted += 1;
+    },
+    async watch(id, alive) {
+      coordinator.watched.push([id.length, typeof alive]);
     },
   };
   class Namespace {
@@ -36,13 +40,14 @@ const SELECTED = [
 ];
 
 test("rows are read as pg reads them", async () => {
-  const { db } = database([answer(SELECTED)]);
+  const { db, coordinator } = database([answer(SELECTED)]);
   const { rows, rowCount, command, fields } = await db.query("select 1");
   assert.deepEqual(rows[0], {
     id: -12, big: "9007199254740993", at: new Date("2026-11-22T01:02:03Z"), doc: { a: 1 }, tags: ["x", null], ok: true,
   });
   assert.deepEqual(rows[1], { id: null, big: null, at: null, doc: null, tags: null, ok: null });
   assert.deepEqual([rowCount, command, fields[1].name, fields[1].dataTypeID], [2, "SELECT", "big", 20]);
+  assert.deepEqual(coordinator.watched, []);
 });
 
 test("types and the look of rows may be others", async () => {
@@ -165,6 +170,8 @@ test("a deadline holds where the coordinator never answers, and an abort where i
   const late = await db.query("a").catch((e) => e);
   assert.ok(late.timeout && late.outcomeUnknown);
   assert.equal(coordinator.aborted, 1);
+  // It has waited for a while by then; what is answered sooner gives no callback.
+  assert.deepEqual(coordinator.watched, [[16, "function"]]);
 
   const controller = new AbortController();
   setTimeout(() => controller.abort(new Error("left")), 5);
