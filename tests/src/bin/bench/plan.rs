@@ -73,9 +73,9 @@ pub(crate) struct Plan {
 
 const FULL: Plan = Plan {
     name: "full",
-    rounds: 5,
-    samples: 8,
-    samples_connecting: 3,
+    rounds: 3,
+    samples: 12,
+    samples_connecting: 4,
     distances: &[0, 2, 20, 40, 80],
     callers: &[1, 10, 50, 200, 1_000],
     time: Duration::from_millis(1_500),
