@@ -204,6 +204,11 @@ pub(super) const CHAPTERS: &[Chapter] = &[
         tables: &[
             Table::Over { title: "MB a second", metrics: &["rate"], ratios_at: Some(100.0) },
             Table::Over { title: "Largest memory, MB", metrics: &["memory"], ratios_at: None },
+            Table::Over {
+                title: "Failed, of each time it was read",
+                metrics: &["errors"],
+                ratios_at: None,
+            },
         ],
         charts: &[Chart {
             file: "large-rate",

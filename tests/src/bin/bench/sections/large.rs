@@ -45,14 +45,23 @@ async fn read(
     let mut peak = before;
     let asking = stage.ask(way, work);
     tokio::pin!(asking);
-    loop {
+    let answer = loop {
         tokio::select! {
-            answer = &mut asking => break answer?,
+            answer = &mut asking => break answer,
             () = tokio::time::sleep(LOOK) => peak = peak.max(stage.workerd().resident_bytes()?),
         }
-    }
+    };
     let seconds = began.elapsed().as_secs_f64();
     let (who, at) = (way.id(), megabytes as f64);
+    measured.figures.push("errors", who, at, "answers", f64::from(u8::from(answer.is_err())));
+    if let Err(error) = answer {
+        // A tunnel that cannot wait for its reader may lose a large result, and says so.
+        let of = format!("{megabytes} MB by {who} failed: ");
+        if !measured.notes.iter().any(|note| note.starts_with(&of)) {
+            measured.notes.push(format!("{of}{}", error.root_cause()));
+        }
+        return Ok(());
+    }
     measured.figures.push("rate", who, at, "MB/s", at / seconds);
     let more = peak.saturating_sub(before) as f64 / 1e6;
     measured.figures.push("memory", who, at, "MB", more);
