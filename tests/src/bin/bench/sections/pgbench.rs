@@ -17,6 +17,9 @@ use crate::stage::{Stage, USER};
 /// What the Workers ask, too.
 const SCRIPT: &str = "\\set id random(1, 40)\nselect name from ships where id = :id;\n";
 
+/// Clients that are connected within a second, each by a login, even on a busy machine.
+const CONNECTED_A_SECOND: usize = 100;
+
 /// The program, and where it connects.
 pub(super) struct Pgbench {
     targets: Vec<Target>,
@@ -80,7 +83,9 @@ impl Pgbench {
     ) -> Result<(f64, f64)> {
         let mut command = Command::new(stage.postgres().bin().join("pgbench"));
         let script = self.files.path().join("query.sql");
-        let seconds = time.as_secs_f64().ceil().max(1.0).to_string();
+        // Its time begins before its clients are connected, one behind the other.
+        let connecting = callers.div_ceil(CONNECTED_A_SECOND) as f64;
+        let seconds = (time.as_secs_f64().ceil() + connecting).to_string();
         command.args(["--no-vacuum", "--protocol=extended", "--jobs=1", "--time", &seconds]);
         command.args(["--client", &callers.to_string(), "--file"]).arg(script);
         command.env("PGHOST", target.address.ip().to_string());
