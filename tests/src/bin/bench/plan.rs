@@ -81,7 +81,7 @@ const FULL: Plan = Plan {
     time: Duration::from_millis(1_500),
     megabytes: &[1, 10, 100],
     clients: &[1_000, 10_000],
-    sessions: &[100, 400],
+    sessions: &[100, 1_000],
     queries: 1_000,
     wakes: 5,
     soak: Duration::from_secs(20 * 60),

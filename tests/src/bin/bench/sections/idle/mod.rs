@@ -52,7 +52,7 @@ pub(super) async fn measure(plan: &Plan, progress: &mut Progress) -> Result<Meas
 }
 
 /// Memory hardly differs between two runs, and each takes ten thousand clients.
-const ROUNDS: usize = 3;
+const ROUNDS: usize = 2;
 
 const NOTES: [&str; 4] = [
     "Of clients: fewer than were planned where the system does not allow so many open files. `socket-…` come by the gateway, which lies in the object's isolate here and need not \
